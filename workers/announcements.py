@@ -1,0 +1,190 @@
+"""What Slack is to show: an outbox of wanted messages.
+
+Each row is one Slack message, named by its slot, as it is wanted. Asking again for a slot raises its
+revision and the same message is edited. The notifier claims rows, makes Slack agree, and records the
+message's ts; a row is never lost, and a doubtful post is looked up before it is tried again.
+"""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, or_, update
+from sqlalchemy.engine import CursorResult
+from sqlmodel import Session, col, select
+
+from workers.db import Database, epoch_now
+from workers.tables import Announcement, AnnouncementStatus, Owned
+
+MOST_ATTEMPTS = 12
+"""After so many failures in a row a message is given up (about half an hour of trying)."""
+
+
+def post(
+    session: Session,
+    *,
+    owner: Owned,
+    slot: str,
+    kind: str,
+    subject_id: int | None = None,
+    data: Mapping[str, Any] | None = None,
+    thread_slot: str = "",
+    thread_ts: str = "",
+    urgent: bool = True,
+    broadcast: bool = False,
+    only_for: str = "",
+) -> Announcement:
+    """Want this message in Slack. For a known slot: want it redrawn (urgent: without waiting)."""
+    known = session.exec(
+        select(Announcement).where(Announcement.team_id == owner.team_id, Announcement.slot == slot)
+    ).one_or_none()
+    if known is not None:
+        known.revision += 1
+        known.urgent = known.urgent or urgent
+        known.status = AnnouncementStatus.PENDING
+        if data is not None:
+            known.data = dict(data)
+        if urgent and known.attempts == 0:
+            known.not_before = 0.0  # else it waits as long as the last edit or failure asked for
+        session.add(known)
+        return known
+    row = Announcement(
+        team_id=owner.team_id,
+        enterprise_id=owner.enterprise_id,
+        channel_id=owner.channel_id,
+        creator_id=owner.creator_id,
+        slot=slot,
+        kind=kind,
+        subject_id=subject_id,
+        data=dict(data or {}),
+        thread_slot=thread_slot,
+        thread_ts=thread_ts,
+        urgent=urgent,
+        broadcast=broadcast,
+        only_for=only_for,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def take_due(session: Session, lease_seconds: float, limit: int = 20) -> list[Announcement]:
+    """Claim what can be sent now: in a thread the oldest first, a reply only after its root is there."""
+    now = session.scalar(select(epoch_now())) or 0.0
+    pending = session.exec(
+        select(Announcement)
+        .where(
+            Announcement.status == AnnouncementStatus.PENDING,
+            col(Announcement.not_before) <= now,
+            or_(col(Announcement.lease_until).is_(None), col(Announcement.lease_until) < now),
+        )
+        .order_by(col(Announcement.id))
+        .limit(limit * 5)
+        .with_for_update(skip_locked=True)
+    ).all()
+    claimed = []
+    for row in pending:
+        if len(claimed) == limit:
+            break
+        if _blocked(session, row):
+            continue
+        row.lease_owner = uuid.uuid4().hex
+        row.lease_until = now + lease_seconds
+        session.add(row)
+        claimed.append(row)
+    return claimed
+
+
+def _blocked(session: Session, row: Announcement) -> bool:
+    """Whether the row must wait: for its thread's root, or for an older unsent message of its thread."""
+    if row.ts:
+        return False  # an edit depends on nothing
+    if row.thread_slot:
+        root = root_of(session, row)
+        if root is None or not root.ts:
+            if root is not None and root.status is AnnouncementStatus.DEAD:
+                row.status = AnnouncementStatus.DEAD
+                row.problem = "the message it belongs under could not be posted"
+                session.add(row)
+            return True
+    older = select(func.count()).where(
+        Announcement.team_id == row.team_id,
+        Announcement.channel_id == row.channel_id,
+        Announcement.thread_slot == row.thread_slot,
+        Announcement.thread_ts == row.thread_ts,
+        Announcement.ts == "",
+        Announcement.status == AnnouncementStatus.PENDING,
+        col(Announcement.id) < (row.id or 0),
+    )
+    in_a_thread = bool(row.thread_slot or row.thread_ts)
+    return in_a_thread and bool(session.scalar(older))
+
+
+def root_of(session: Session, row: Announcement) -> Announcement | None:
+    """The announcement whose message is the root of this one's thread."""
+    return session.exec(
+        select(Announcement).where(Announcement.team_id == row.team_id, Announcement.slot == row.thread_slot)
+    ).one_or_none()
+
+
+def thread_of(session: Session, row: Announcement) -> str | None:
+    """The ts of the thread that the message hangs in, or None for the channel itself."""
+    if row.thread_slot:
+        root = root_of(session, row)
+        return root.ts if root else None
+    return row.thread_ts or None
+
+
+def delivered(db: Database, claimed: Announcement, ts: str, digest: str, *, next_edit_in: float = 0.0) -> bool:
+    """Slack shows the claimed revision. A newer one stays pending, at the earliest after `next_edit_in` s."""
+    with db.write() as session:
+        row = _held(session, claimed)
+        if row is None:
+            return False
+        row.ts = ts
+        row.sent_revision = claimed.revision
+        row.sent_digest = digest
+        row.attempts = 0
+        row.problem = ""
+        newer = row.revision > claimed.revision
+        row.status = AnnouncementStatus.PENDING if newer else AnnouncementStatus.SENT
+        row.urgent = newer and row.urgent
+        now = session.scalar(select(epoch_now())) or 0.0
+        row.not_before = 0.0 if row.urgent else now + next_edit_in
+        row.lease_owner, row.lease_until = "", None
+        session.add(row)
+        return True
+
+
+def failed(db: Database, claimed: Announcement, problem: str, retry_in: float | None) -> bool:
+    """Slack does not show it: try again after `retry_in` seconds, or never (None)."""
+    with db.write() as session:
+        row = _held(session, claimed)
+        if row is None:
+            return False
+        row.problem = problem
+        give_up = retry_in is None or row.attempts >= MOST_ATTEMPTS
+        row.status = AnnouncementStatus.DEAD if give_up else AnnouncementStatus.PENDING
+        now = session.scalar(select(epoch_now())) or 0.0
+        row.not_before = now + (retry_in or 0.0)
+        row.lease_owner, row.lease_until = "", None
+        session.add(row)
+        return True
+
+
+def attempting(db: Database, claimed: Announcement) -> bool:
+    """Count the attempt before it goes out: a crash in the middle is then seen as doubtful. False: not ours."""
+    with db.write() as session:
+        result = session.execute(
+            update(Announcement)
+            .where(col(Announcement.id) == claimed.id, col(Announcement.lease_owner) == claimed.lease_owner)
+            .values(attempts=Announcement.attempts + 1)
+            .execution_options(synchronize_session=False)
+        )
+        assert isinstance(result, CursorResult)
+        return result.rowcount == 1
+
+
+def _held(session: Session, claimed: Announcement) -> Announcement | None:
+    row = session.get_one(Announcement, claimed.id, with_for_update=True)
+    return row if row.lease_owner == claimed.lease_owner else None

@@ -1,0 +1,127 @@
+"""Chat in a thread: which endpoint answers it, what it is told, what it said.
+
+A person's message is recorded as a turn before Slack's event is acked; the answer is a task.
+"""
+
+from collections.abc import Iterator
+
+from sqlmodel import Session, col, select
+
+from providers.base import ChatChunk, ChatMessage, ChatRequest
+from workers import tasks
+from workers.context import Context
+from workers.rights import Actor, Verb, require
+from workers.tables import Announcement, ChatThread, ChatTurn, Endpoint, EndpointStatus, TurnStatus
+
+HISTORY_TURNS = 10
+"""A question is sent with at most so many earlier questions and answers of its thread."""
+HISTORY_CHARACTERS = 6000
+"""And with at most so many characters of them, the newest first."""
+MOST_CHARACTERS = 12_000
+"""A longer question is cut."""
+
+
+def endpoint_of(session: Session, team_id: str, channel_id: str, thread_ts: str) -> ChatThread | None:
+    """The binding of a thread: made explicitly, or by being the thread of a run's card."""
+    bound = session.exec(
+        select(ChatThread).where(
+            ChatThread.team_id == team_id, ChatThread.channel_id == channel_id, ChatThread.thread_ts == thread_ts
+        )
+    ).one_or_none()
+    if bound is not None:
+        return bound
+    endpoint = session.exec(
+        select(Endpoint)
+        .join(Announcement, col(Announcement.subject_id) == col(Endpoint.run_id))
+        .where(
+            Announcement.team_id == team_id,
+            Announcement.channel_id == channel_id,
+            Announcement.kind == "run_card",
+            Announcement.ts == thread_ts,
+            Endpoint.team_id == team_id,
+            Endpoint.status == EndpointStatus.ACTIVE,
+        )
+        .order_by(col(Endpoint.id).desc())
+        .limit(1)
+    ).one_or_none()
+    if endpoint is None:
+        return None
+    bound = ChatThread(
+        team_id=team_id,
+        enterprise_id=endpoint.enterprise_id,
+        channel_id=channel_id,
+        creator_id=endpoint.creator_id,
+        thread_ts=thread_ts,
+        endpoint_id=endpoint.id or 0,
+    )
+    session.add(bound)
+    session.flush()
+    return bound
+
+
+def receive(session: Session, actor: Actor, *, thread_ts: str, message_ts: str, text: str) -> ChatTurn | None:
+    """Record a message of a bound thread and ask for its answer. None: nobody answers in this thread."""
+    thread = endpoint_of(session, actor.team_id, actor.channel_id, thread_ts)
+    if thread is None or not text.strip():
+        return None
+    endpoint = session.get_one(Endpoint, thread.endpoint_id)
+    require(session, actor, Verb.CHAT, endpoint)
+    known = session.exec(
+        select(ChatTurn).where(
+            ChatTurn.team_id == actor.team_id,
+            ChatTurn.channel_id == actor.channel_id,
+            ChatTurn.message_ts == message_ts,
+        )
+    ).one_or_none()
+    if known is not None:
+        return known
+    turn = ChatTurn(
+        team_id=actor.team_id,
+        enterprise_id=actor.enterprise_id,
+        channel_id=actor.channel_id,
+        creator_id=actor.user_id,
+        thread_id=thread.id or 0,
+        message_ts=message_ts,
+        question=text.strip()[:MOST_CHARACTERS],
+    )
+    session.add(turn)
+    session.flush()
+    tasks.add(session, "answer", turn.id or 0, queue="slack", team_id=turn.team_id)
+    return turn
+
+
+def history(session: Session, turn: ChatTurn) -> list[ChatMessage]:
+    """What the model is told: the endpoint's system prompt, the newest turns that fit, the question."""
+    thread = session.get_one(ChatThread, turn.thread_id)
+    endpoint = session.get_one(Endpoint, thread.endpoint_id)
+    earlier = session.exec(
+        select(ChatTurn)
+        .where(
+            ChatTurn.thread_id == turn.thread_id,
+            col(ChatTurn.id) < (turn.id or 0),
+            col(ChatTurn.status).in_([TurnStatus.DONE, TurnStatus.STOPPED]),
+            ChatTurn.answer != "",
+        )
+        .order_by(col(ChatTurn.id).desc())
+        .limit(HISTORY_TURNS)
+    ).all()
+    left = HISTORY_CHARACTERS - len(turn.question)
+    told: list[ChatMessage] = []
+    for past in earlier:
+        left -= len(past.question) + len(past.answer)
+        if left < 0:
+            break
+        told[:0] = [ChatMessage("user", past.question), ChatMessage("assistant", past.answer)]
+    system = [ChatMessage("system", endpoint.system_prompt)] if endpoint.system_prompt else []
+    return [*system, *told, ChatMessage("user", turn.question)]
+
+
+def answer(context: Context, turn_id: int) -> Iterator[ChatChunk]:
+    """Stream the endpoint's answer to a turn. Raises providers.errors.ProviderError."""
+    with context.db.read() as session:
+        turn = session.get_one(ChatTurn, turn_id)
+        thread = session.get_one(ChatThread, turn.thread_id)
+        endpoint = session.get_one(Endpoint, thread.endpoint_id)
+        messages = history(session, turn)
+    request = ChatRequest(model=endpoint.model, messages=messages, max_tokens=endpoint.max_tokens)
+    return context.providers.chat(endpoint.provider).stream(request)

@@ -1,0 +1,311 @@
+"""Carrying out a run's training: at this machine's own trainer, or at a vendor that is polled.
+
+`train` runs on the gpu queue and holds its worker until the trainer has ended; `submit` and `poll` run on
+the cloud queue and hold nothing. Each may be killed between any two lines and be carried out again.
+"""
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+from sqlmodel import Session
+
+from providers.base import ProviderJob, ProviderJobStatus, TrainingProvider, TrainingRequest
+from providers.errors import ProviderError, SubmitUnknown
+from workers import tasks
+from workers.context import Context
+from workers.errors import LeaseLost, RetryLater
+from workers.run_status import FINAL, RunStatus
+from workers.runs import lifecycle, material, progress
+from workers.runs.plan import Choices
+from workers.tables import Run, Task
+from workers.tasks import Lease
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.5
+"""How often the trainer's metrics and the wish to cancel are looked at."""
+WRITE_SECONDS = 2.0
+"""How often they are written into the database."""
+POLL_SECONDS = 10.0
+"""How often a vendor is asked."""
+LOOKUPS = (30.0, 60.0, 120.0)
+"""When to look for a provider job whose create call was never answered."""
+
+
+def train(context: Context, lease: Lease) -> None:
+    """Train a run on this machine, going on from its newest checkpoint if there is one."""
+    run = _begin(lease)
+    if run is None:
+        return
+    provider = context.providers.training(run.provider)
+    folder = context.settings.runs_folder / str(run.id) / f"attempt-{run.submit_attempt}"
+    try:
+        request = _request(context, run, folder)
+        _advance(lease, run, RunStatus.SUBMITTING)
+        job = provider.submit(request)
+        _advance(lease, run, RunStatus.TRAINING, provider_job_id=job.id)
+        job = _watch(context, lease, provider, run, job)
+    except ProviderError as error:
+        _failed(lease, run, error.user_message)
+        return
+    _end(context, lease, run, job)
+    shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def submit(context: Context, lease: Lease) -> None:
+    """Create the run's provider job at a vendor: once, whatever happens in between."""
+    run = _begin(lease, resubmit=False)
+    if run is None:
+        return
+    provider = context.providers.training(run.provider)
+    folder = context.settings.runs_folder / str(run.id) / "submit"
+    try:
+        request = replace(_request(context, run, folder), key=f"run-{run.id}")
+        with lease.write() as session:
+            row = _locked(session, run)
+            sent_before = row.status is RunStatus.SUBMIT_UNKNOWN or row.provider_job_id == "?"
+            row.provider_job_id = "?"  # from here on a create call may have gone out
+            if row.status is RunStatus.PREPARING:
+                lifecycle.transition(session, row, RunStatus.SUBMITTING)
+        job = provider.find(request.key)
+        if job is None and not sent_before:
+            job = provider.submit(request)
+    except SubmitUnknown:
+        job = None
+    except ProviderError as error:
+        if error.retryable:
+            raise RetryLater(error.user_message, error.retry_after or POLL_SECONDS) from error
+        _failed(lease, run, error.user_message)
+        return
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if job is None:
+        _unknown(lease, run)
+        return
+    with lease.finish() as session:
+        row = _locked(session, run)
+        row.provider_job_id = job.id
+        row.next_poll_at = time.time() + POLL_SECONDS
+        if row.status is not RunStatus.CANCELLING:
+            lifecycle.transition(session, row, RunStatus.TRAINING)
+        progress.record(session, row, job)
+
+
+def poll(context: Context, lease: Lease) -> None:
+    """Ask the vendor once how a run is doing."""
+    with lease.write() as session:
+        run = session.get_one(Run, lease.task.subject_id)
+    if run.status in FINAL or run.status is RunStatus.EVALUATING or not run.provider_job_id:
+        with lease.finish():
+            return
+    provider = context.providers.training(run.provider)
+    try:
+        if run.status is RunStatus.CANCELLING:
+            provider.cancel(run.provider_job_id)
+        job = provider.poll(run.provider_job_id, run.poll_cursor)
+    except ProviderError as error:
+        if not error.retryable:
+            _failed(lease, run, error.user_message)
+            return
+        log.warning("poll_failed", run_id=run.id, error=type(error).__name__)
+        with lease.finish() as session:
+            _locked(session, run).next_poll_at = time.time() + (error.retry_after or 3 * POLL_SECONDS)
+        return
+    if job.status in _ENDED:
+        _end(context, lease, run, job)
+        return
+    with lease.finish() as session:
+        row = _locked(session, run)
+        row.next_poll_at = time.time() + POLL_SECONDS
+        progress.record(session, row, job)
+
+
+def gave_up(session: Session, task: Task) -> None:
+    """The task broke too often: the run fails, with the id of the log line."""
+    run = session.get_one(Run, task.subject_id)
+    if run.status in FINAL:
+        return
+    reason = "It broke several times in a row because of a fault on our side. Your dataset is safe: start it again."
+    lifecycle.fail(session, run, reason, task.error_id)
+
+
+_ENDED = frozenset({ProviderJobStatus.SUCCEEDED, ProviderJobStatus.FAILED, ProviderJobStatus.CANCELLED})
+
+
+def _begin(lease: Lease, *, resubmit: bool = True) -> Run | None:
+    """Open an attempt. None: there is nothing to do (cancelled meanwhile, or done by an earlier attempt)."""
+    with lease.write() as session:
+        run = session.get_one(Run, lease.task.subject_id, with_for_update=True)
+        if run.status is RunStatus.CANCELLING and (resubmit or not run.provider_job_id):
+            lifecycle.transition(session, run, RunStatus.CANCELLED, "Cancelled.")
+        nothing_to_do = run.status in FINAL or run.status is RunStatus.EVALUATING
+        if not nothing_to_do:
+            if resubmit and run.status in {RunStatus.PREPARING, RunStatus.SUBMITTING, RunStatus.TRAINING}:
+                where = f" at step {run.checkpoint_step}" if run.checkpoint_step else ""
+                lifecycle.transition(session, run, RunStatus.QUEUED, f"Going on{where} after an interruption.")
+                text = f"The training was interrupted and goes on{where or ' from the start'}. Nothing is lost."
+                lifecycle.note(session, run, f"resumed-{lease.task.attempt}", text)
+            if run.status is RunStatus.QUEUED:
+                lifecycle.transition(session, run, RunStatus.PREPARING)
+            if resubmit:
+                run.submit_attempt += 1
+                run.poll_cursor = ""
+            session.add(run)
+    if nothing_to_do:
+        with lease.finish():
+            return None
+    return run
+
+
+def _advance(lease: Lease, run: Run, status: RunStatus, *, provider_job_id: str = "") -> None:
+    """Move the run on, unless somebody wants it to end: then `_watch` will see to that."""
+    with lease.write() as session:
+        row = _locked(session, run)
+        row.provider_job_id = provider_job_id or row.provider_job_id
+        if row.status is not RunStatus.CANCELLING:
+            lifecycle.transition(session, row, status)
+
+
+def _locked(session: Session, run: Run) -> Run:
+    row = session.get_one(Run, run.id, with_for_update=True)
+    session.add(row)
+    return row
+
+
+def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
+    """Write the training files of this attempt into its folder."""
+    choices = Choices.from_json(run.plan)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    train_path = folder / "train.jsonl"
+    material.write_training(context, run, train_path)
+    resume_from = None
+    if run.checkpoint_key:
+        resume_from = folder / "resume" / f"checkpoint-{run.checkpoint_step}"
+        context.storage.get_folder(run.checkpoint_key, resume_from)
+    return TrainingRequest(
+        key=f"run-{run.id}-{run.submit_attempt}",
+        base_model=run.base_model,
+        method=choices.method,
+        train_path=train_path,
+        suffix=run.model_name,
+        folder=folder,
+        resume_from=resume_from,
+        seed=choices.seed,
+        hyperparameters={
+            "epochs": choices.epochs,
+            "learning_rate": choices.learning_rate,
+            "batch_size": choices.batch_size,
+            "lora_r": choices.lora_r,
+            "checkpoint_steps": context.settings.checkpoint_steps,
+        },
+    )
+
+
+def _watch(context: Context, lease: Lease, provider: TrainingProvider, run: Run, job: ProviderJob) -> ProviderJob:
+    """Follow the trainer to its end: news into the database, checkpoints into storage, wishes to the trainer."""
+    cursor, written, asked = "", 0.0, False
+    pending: list[ProviderJob] = []
+    try:
+        while True:
+            lease.check()
+            job = provider.poll(job.id, cursor)
+            cursor = job.cursor
+            pending.append(job)
+            if job.status in _ENDED:
+                _write(lease, run, pending)
+                return job
+            if time.monotonic() - written >= WRITE_SECONDS:
+                cancelling = _write(lease, run, pending)
+                pending.clear()
+                written = time.monotonic()
+                _keep_checkpoint(context, lease, run, job)
+                if cancelling and not asked:
+                    provider.cancel(job.id)
+                    asked = True
+            time.sleep(LOOK_SECONDS)
+    except LeaseLost:
+        provider.cancel(job.id)  # another worker has the run: this copy must not go on
+        raise
+
+
+def _write(lease: Lease, run: Run, news: list[ProviderJob]) -> bool:
+    """Record the news. True if somebody wants the run to end."""
+    with lease.write() as session:
+        row = _locked(session, run)
+        for job in news:
+            progress.record(session, row, job)
+        return row.status is RunStatus.CANCELLING
+
+
+def _keep_checkpoint(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
+    """Copy the newest complete checkpoint to storage, then name it in the database, then drop the old one."""
+    if not job.checkpoints:
+        return
+    newest = job.checkpoints[-1]
+    step = int(newest.name.rsplit("-", 1)[-1])
+    if step <= run.checkpoint_step:
+        return
+    key = f"runs/{run.id}/attempt-{run.submit_attempt}/checkpoint-{step}"
+    context.storage.put_folder(key, newest)
+    with lease.write() as session:
+        row = _locked(session, run)
+        old, row.checkpoint_key, row.checkpoint_step = row.checkpoint_key, key, step
+    run.checkpoint_key, run.checkpoint_step = key, step
+    if old:
+        context.storage.delete(old)
+
+
+def _end(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
+    """Take over a provider job's end, whatever it is."""
+    if job.status is ProviderJobStatus.SUCCEEDED and run.provider in lifecycle.LOCAL_PROVIDERS:
+        material.publish_model(context, run, Path(job.tuned_model or ""))
+    with lease.finish() as session:
+        row = _locked(session, run)
+        progress.record(session, row, replace(job, metrics=(), events=()))
+        row.next_poll_at = None
+        if row.status is RunStatus.CANCELLING or job.status is ProviderJobStatus.CANCELLED:
+            if row.status is not RunStatus.CANCELLING:
+                lifecycle.transition(session, row, RunStatus.CANCELLING, "Ended at the provider.")
+            lifecycle.transition(session, row, RunStatus.CANCELLED, f"Cancelled at step {job.step}.")
+        elif job.status is ProviderJobStatus.SUCCEEDED:
+            if row.provider in lifecycle.LOCAL_PROVIDERS:
+                row.model_key = material.model_key(row)
+            elif job.tuned_model:
+                row.model_name = job.tuned_model
+            progress.trained(session, row)
+        else:
+            lifecycle.fail(session, row, job.error or "The provider ended the training without saying why.")
+    if run.checkpoint_key:
+        context.storage.delete(run.checkpoint_key)
+
+
+def _failed(lease: Lease, run: Run, words: str) -> None:
+    with lease.finish() as session:
+        lifecycle.fail(session, _locked(session, run), words)
+
+
+def _unknown(lease: Lease, run: Run) -> None:
+    """The create call was never answered: look again later; after the last look, a person must."""
+    looked = int(run.progress.get("lookups") or 0)
+    if looked >= len(LOOKUPS):
+        words = (
+            "The provider never confirmed that it started this training. Look at its console before you start "
+            "again: if the training is there, it is being billed."
+        )
+        _failed(lease, run, words)
+        return
+    with lease.write() as session:
+        row = _locked(session, run)
+        row.progress = {**row.progress, "lookups": looked + 1}
+        if row.status is RunStatus.SUBMITTING:
+            lifecycle.transition(session, row, RunStatus.SUBMIT_UNKNOWN)
+    raise RetryLater("the create call was never answered", LOOKUPS[looked])
+
+
+def queue_poll(session: Session, run: Run, number: int) -> None:
+    """Ask for one poll of the run; asking twice for the same number is asking once."""
+    tasks.add(session, "poll", run.id or 0, queue="cloud", team_id=run.team_id, key=f"poll:{run.id}:{number}")

@@ -1,0 +1,178 @@
+"""The only place that moves a run: start, cancel, transitions, ends.
+
+Every move writes the run's history and redraws its card in the same transaction.
+"""
+
+import re
+import time
+
+from sqlmodel import Session, col, select
+
+from workers import announcements, tasks
+from workers.errors import NotFound
+from workers.rights import Actor, Verb, allowed, require
+from workers.run_status import FINAL, RunStatus, check_transition
+from workers.runs import cost, plan
+from workers.runs.plan import Choices
+from workers.settings import Settings
+from workers.tables import AuditEntry, Run, RunEvent
+
+LOCAL_PROVIDERS = frozenset({"local"})
+"""Providers whose training is done by the gpu queue's own worker; the others are polled."""
+
+
+def card_slot(run: Run) -> str:
+    """The slot of the run's card; its message is the root of the run's thread."""
+    return f"run:{run.id}:card"
+
+
+def start(session: Session, settings: Settings, actor: Actor, choices: Choices, request_key: str) -> Run:
+    """Confirm a plan: the run, its first task and its card, in one transaction.
+
+    The same `request_key` (one submission of the form) finds the run it made. Raises InvalidPlan, NotAllowed.
+    """
+    known = session.exec(select(Run).where(Run.request_key == request_key)).one_or_none()
+    if known is not None:
+        require(session, actor, Verb.VIEW, known)
+        return known
+    require(session, actor, Verb.START)
+    dataset, test = plan.checked(session, settings, actor, choices)
+    estimate = cost.estimate(session, settings, choices)
+    run = Run(
+        team_id=actor.team_id,
+        enterprise_id=actor.enterprise_id,
+        channel_id=actor.channel_id or dataset.channel_id,
+        creator_id=actor.user_id,
+        name=choices.name.strip(),
+        request_key=request_key,
+        dataset_id=dataset.id or 0,
+        test_dataset_id=test.id if test else None,
+        provider=choices.provider,
+        base_model=choices.base_model,
+        method=choices.method,
+        plan=choices.to_json(),
+        cost=estimate.to_json(),
+    )
+    session.add(run)
+    session.flush()
+    run.model_name = f"{re.sub(r'[^a-z0-9]+', '-', run.name.lower()).strip('-') or 'model'}-{run.id}"
+    transition(session, run, RunStatus.QUEUED)
+    audit(session, actor, "start", run)
+    local = run.provider in LOCAL_PROVIDERS
+    tasks.add(
+        session,
+        "train_local" if local else "submit",
+        run.id or 0,
+        queue="gpu" if local else "cloud",
+        team_id=run.team_id,
+    )
+    return run
+
+
+def transition(session: Session, run: Run, status: RunStatus, reason: str = "") -> None:
+    """Move the run, write its history and redraw its card. Raises IllegalTransition."""
+    check_transition(run.status, status)
+    run.status = status
+    run.status_reason = reason
+    now = time.time()
+    if status is RunStatus.TRAINING and run.started_at is None:
+        run.started_at = now
+    if status in FINAL:
+        run.ended_at = now
+        run.next_poll_at = None
+    session.add(run)
+    session.add(RunEvent(run_id=run.id or 0, kind=str(status), message=reason))
+    redraw(session, run, urgent=True)
+
+
+def redraw(session: Session, run: Run, *, urgent: bool) -> None:
+    """Want the run's card to show what the run is now; not urgent: when its turn comes."""
+    announcements.post(
+        session, owner=run, slot=card_slot(run), kind="run_card", subject_id=run.id, urgent=urgent
+    )
+
+
+def note(session: Session, run: Run, name: str, text: str) -> None:
+    """A milestone in the run's thread, once per `name`."""
+    slot = f"run:{run.id}:{name}"
+    announcements.post(session, owner=run, slot=slot, kind="note", data={"text": text}, thread_slot=card_slot(run))
+
+
+def fail(session: Session, run: Run, reason: str, error_id: str = "") -> None:
+    """End the run without a model: the card says so, a message in its thread says why and what to do."""
+    run.error_id = error_id
+    transition(session, run, RunStatus.FAILED, reason)
+    announcements.post(
+        session,
+        owner=run,
+        slot=f"run:{run.id}:problem",
+        kind="problem",
+        subject_id=run.id,
+        data={"title": f"{run.name} failed", "text": reason, "error_id": error_id},
+        thread_slot=card_slot(run),
+        broadcast=True,
+    )
+
+
+def cancel(session: Session, actor: Actor, run_id: int) -> Run:
+    """Ask a run to end. What waits ends at once; what trains ends within seconds, keeping a checkpoint."""
+    run = session.get(Run, run_id, with_for_update=True)
+    if run is None or not allowed(session, actor, Verb.VIEW, run):
+        raise NotFound(f"There is no run {run_id} here.")
+    require(session, actor, Verb.CONTROL, run)
+    if run.status in FINAL or run.status is RunStatus.CANCELLING:
+        return run
+    waiting = run.status in {RunStatus.DRAFT, RunStatus.AWAITING_APPROVAL, RunStatus.QUEUED}
+    run.cancel_requested_by = actor.user_id
+    transition(session, run, RunStatus.CANCELLING)
+    audit(session, actor, "cancel", run)
+    if waiting:
+        transition(session, run, RunStatus.CANCELLED, "Cancelled before it started.")
+    return run
+
+
+def visible(session: Session, actor: Actor, *, limit: int = 20) -> list[Run]:
+    """The runs that the person may see from this channel (or, outside any, their own), the newest first."""
+    require(session, actor, Verb.VIEW)
+    wanted = select(Run).where(Run.team_id == actor.team_id)
+    if actor.channel_id:
+        wanted = wanted.where(Run.channel_id == actor.channel_id)
+    else:
+        wanted = wanted.where(Run.creator_id == actor.user_id)
+    rows = session.exec(wanted.order_by(col(Run.id).desc()).limit(limit))
+    return [run for run in rows if allowed(session, actor, Verb.VIEW, run)]
+
+
+def find(session: Session, actor: Actor, run_id: int) -> Run:
+    """A run that the person may see. Raises NotFound."""
+    run = session.get(Run, run_id)
+    if run is None or not allowed(session, actor, Verb.VIEW, run):
+        raise NotFound(f"There is no run {run_id} here.")
+    return run
+
+
+def queue_position(session: Session, run: Run) -> int:
+    """How many runs of the same provider are before this one in the queue (0: it is next)."""
+    ahead = session.exec(
+        select(Run.id).where(
+            Run.provider == run.provider,
+            col(Run.status).in_([RunStatus.QUEUED, RunStatus.PREPARING, RunStatus.SUBMITTING, RunStatus.TRAINING]),
+            col(Run.id) < (run.id or 0),
+        )
+    ).all()
+    return len(ahead)
+
+
+def audit(session: Session, actor: Actor, verb: str, run: Run) -> None:
+    """Append to the audit log."""
+    session.add(
+        AuditEntry(
+            team_id=actor.team_id,
+            enterprise_id=actor.enterprise_id,
+            channel_id=run.channel_id,
+            creator_id=actor.user_id,
+            verb=verb,
+            object_kind="run",
+            object_id=run.id,
+        )
+    )

@@ -1,0 +1,115 @@
+"""What the processes are told: read once at a process's edge from the environment and `.env`, then passed in.
+
+Variables without prefix are the customary ones (DATABASE_URL, REDIS_URL, STORAGE_URL, SLACK_*); everything
+else starts with FINETUNE_BOT_. Empty values mean "not set".
+"""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.tasks import Timing
+
+
+def _plain(name: str, legacy: str | None = None) -> AliasChoices:
+    return AliasChoices(name, *([legacy] if legacy else []))
+
+
+class Settings(BaseSettings):
+    """Everything but Slack (see `bot.settings`) and the vendors (see `providers.settings`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FINETUNE_BOT_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True,
+        populate_by_name=True,
+    )
+
+    home: Path = Path(".finetune-bot")
+    """Folder of everything that this installation keeps: database, queue, files, models, logs."""
+    database_url: str = Field(default="", validation_alias=_plain("DATABASE_URL"))
+    redis_url: str = Field(default="", validation_alias=_plain("REDIS_URL"))
+    storage_url: str = Field(default="", validation_alias=_plain("STORAGE_URL"))
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 8080
+    serve_port: int = 8090
+    gateway_url: str = ""
+    """Where people reach the gateway, if not under its own host and port."""
+    serve_url: str = ""
+    """Where workers reach the model server, if it is not on this host."""
+    base_model: str = "smollm2-135m-instruct"
+    """The base model that a form offers first; the name of a packaged model or a folder."""
+    max_upload_bytes: int = 1_000_000_000
+    held_out_examples: int = 40
+    """At most so many examples are held out for the evaluation."""
+    lease_seconds: float = 30.0
+    redispatch_seconds: float = 15.0
+    card_seconds: float = 5.0
+    """A run's card is edited at most this often while nothing decisive happens."""
+    checkpoint_steps: int = 10
+    log_format: str = "text"
+
+    @property
+    def timing(self) -> Timing:
+        """The task protocol's patience."""
+        return Timing(lease_seconds=self.lease_seconds, redispatch_seconds=self.redispatch_seconds)
+
+    @property
+    def folder(self) -> Path:
+        """`home` as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def database(self) -> str:
+        """The database's URL: SQLite in `home` unless told otherwise."""
+        return self.database_url or f"sqlite:///{self.folder / 'finetune-bot.db'}"
+
+    @property
+    def storage(self) -> str:
+        """Where files are kept, as an fsspec URL: a folder in `home` unless told otherwise."""
+        return self.storage_url or f"file://{self.folder / 'files'}"
+
+    @property
+    def embedded_queue(self) -> bool:
+        """Whether this installation runs its own Valkey."""
+        return not self.redis_url
+
+    @property
+    def valkey_socket(self) -> Path:
+        """The embedded Valkey's unix socket; in the temporary folder where `home` is too long for one."""
+        path = self.folder / "run" / "valkey.sock"
+        if len(str(path)) < 100:
+            return path
+        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"finetune-bot-{digest}" / "valkey.sock"
+
+    @property
+    def redis(self) -> str:
+        """The queue's URL."""
+        return self.redis_url or f"unix://{self.valkey_socket}"
+
+    @property
+    def public_gateway(self) -> str:
+        """The gateway's address as people see it, without a slash at the end."""
+        return (self.gateway_url or f"http://{self.gateway_host}:{self.gateway_port}").rstrip("/")
+
+    @property
+    def model_server(self) -> str:
+        """The local model server's address, without a slash at the end."""
+        return (self.serve_url or f"http://127.0.0.1:{self.serve_port}").rstrip("/")
+
+    @property
+    def models_folder(self) -> Path:
+        """Where this host keeps tuned models for serving; each is a folder with its adapter."""
+        return self.folder / "models"
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where unpacked base models are kept."""
+        return self.folder / "cache"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where attempts at local training work."""
+        return self.folder / "runs"

@@ -1,0 +1,332 @@
+"""Every table. The database is the truth: what is not written here did not happen.
+
+All times are seconds since the epoch, UTC, as floats; JSON columns hold plain JSON values.
+Rows that belong to somebody carry team, channel and creator (`Owned`) from the first migration on.
+"""
+
+import time
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, MetaData, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from workers.run_status import RunStatus
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata: MetaData = SQLModel.metadata
+metadata.naming_convention = NAMING_CONVENTION
+
+
+class UploadStatus(StrEnum):
+    """What became of a file that somebody attached."""
+
+    RECEIVED = "received"  # recorded, not yet downloaded
+    STORED = "stored"  # its bytes are in storage, not yet checked
+    CHECKED = "checked"  # it became a dataset, trainable or not
+    REFUSED = "refused"  # it cannot become one; `problem` says why, in words for people
+
+
+class DatasetRole(StrEnum):
+    """What a dataset is for in a run."""
+
+    TRAIN = "train"  # learnt from
+    VALIDATION = "validation"  # looked at while training
+    TEST = "test"  # held out for the evaluation
+
+
+class TaskStatus(StrEnum):
+    """Where a piece of background work is."""
+
+    QUEUED = "queued"  # to be done; perhaps already on an RQ queue
+    RUNNING = "running"  # claimed under a lease
+    DONE = "done"  # its effects are committed
+    DEAD = "dead"  # given up after repeated crashes; announced
+
+
+class AnnouncementStatus(StrEnum):
+    """Whether what is wanted in Slack is there."""
+
+    PENDING = "pending"  # Slack does not show the wanted revision yet
+    SENT = "sent"  # it does
+    DEAD = "dead"  # it cannot be posted; `problem` says why
+
+
+class EndpointStatus(StrEnum):
+    """Whether a chat target answers."""
+
+    ACTIVE = "active"  # answers
+    DELETED = "deleted"  # does not any more
+
+
+class TurnStatus(StrEnum):
+    """A chat message's way to its answer."""
+
+    PENDING = "pending"  # recorded, unanswered
+    STREAMING = "streaming"  # the answer is being written into Slack
+    DONE = "done"  # answered
+    STOPPED = "stopped"  # the person pressed stop; what was written stays
+    FAILED = "failed"  # could not be answered; the person was told
+
+
+class Role(StrEnum):
+    """What a member may do (see `workers.rights`)."""
+
+    ADMIN = "admin"  # everything, settings and keys included
+    TUNER = "tuner"  # datasets, runs, chat
+    VIEWER = "viewer"  # look and chat
+    NONE = "none"  # refused: guests and people of other organisations
+
+
+def _json() -> Any:
+    return Field(default_factory=dict, sa_type=JSON)
+
+
+class Owned(SQLModel):
+    """Whose a row is and where it came from; part of every table that people can see."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    team_id: str = Field(index=True)
+    enterprise_id: str = ""
+    channel_id: str = Field(default="", index=True)
+    creator_id: str = ""
+    created_at: float = Field(default_factory=time.time)
+
+
+class Member(SQLModel, table=True):
+    """A person of a workspace and the role an admin gave them."""
+
+    __table_args__ = (UniqueConstraint("team_id", "user_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    team_id: str
+    user_id: str
+    role: Role = Role.TUNER
+
+
+class InboundEvent(SQLModel, table=True):
+    """What Slack delivered, once: the key dedupes redeliveries."""
+
+    key: str = Field(primary_key=True)
+    team_id: str = Field(index=True)
+    received_at: float = Field(default_factory=time.time, index=True)
+
+
+class AuditEntry(Owned, table=True):
+    """Append-only: who did what to which object."""
+
+    verb: str
+    object_kind: str
+    object_id: int | None = None
+    detail: dict[str, Any] = _json()
+
+
+class Upload(Owned, table=True):
+    """A file as received. Several uploads of one message share `message_ts`."""
+
+    __table_args__ = (UniqueConstraint("team_id", "slack_file_id", "message_ts"),)
+    slack_file_id: str
+    message_ts: str = Field(index=True)
+    name: str
+    size: int = Field(default=0, sa_type=BigInteger)  # bytes, as Slack says
+    status: UploadStatus = UploadStatus.RECEIVED
+    storage_key: str = ""
+    problem: str = Field(default="", sa_type=Text)
+
+
+class Dataset(Owned, table=True):
+    """A checked file: immutable, content-hashed, versioned."""
+
+    upload_id: int | None = Field(default=None, foreign_key="upload.id", unique=True)
+    message_ts: str = Field(default="", index=True)
+    name: str
+    version: int = 1
+    sha256: str
+    size: int = Field(default=0, sa_type=BigInteger)  # bytes
+    storage_key: str
+    format: str
+    method: str
+    examples: int
+    trainable: bool
+    role: DatasetRole = DatasetRole.TRAIN
+    role_reason: str = ""
+    report: dict[str, Any] = _json()
+
+
+class Run(Owned, table=True):
+    """One dataset, one base model, one plan: what the user sees."""
+
+    name: str
+    status: RunStatus = Field(default=RunStatus.DRAFT, index=True)
+    status_reason: str = Field(default="", sa_type=Text)  # words for people
+    error_id: str = ""
+    request_key: str = Field(unique=True)  # the form's submission: a redelivered one finds its run
+    dataset_id: int = Field(foreign_key="dataset.id")
+    validation_dataset_id: int | None = Field(default=None, foreign_key="dataset.id")
+    test_dataset_id: int | None = Field(default=None, foreign_key="dataset.id")
+    provider: str
+    base_model: str
+    method: str
+    plan: dict[str, Any] = _json()
+    cost: dict[str, Any] = _json()
+    progress: dict[str, Any] = _json()
+    submit_attempt: int = 0
+    provider_job_id: str = ""
+    poll_cursor: str = ""
+    checkpoint_key: str = ""  # the newest complete one in storage: where a restart goes on
+    checkpoint_step: int = 0
+    next_poll_at: float | None = Field(default=None, index=True)
+    cancel_requested_by: str = ""
+    pause_requested: bool = False
+    model_name: str = Field(default="", index=True)  # what the tuned model answers to
+    model_key: str = ""  # where its files lie in storage; empty at a vendor
+    started_at: float | None = None
+    trained_at: float | None = None
+    ended_at: float | None = None
+
+
+class RunMetric(SQLModel, table=True):
+    """Training figures at one optimiser step. A resumed attempt overwrites the steps it repeats."""
+
+    run_id: int = Field(foreign_key="run.id", primary_key=True)
+    step: int = Field(primary_key=True)
+    attempt: int = 0
+    epoch: float | None = None
+    loss: float | None = None
+    validation_loss: float | None = None
+    learning_rate: float | None = None
+    tokens_per_second: float | None = None
+    memory_bytes: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class RunEvent(SQLModel, table=True):
+    """A run's history: each transition, and the provider's own log lines."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id", index=True)
+    at: float = Field(default_factory=time.time)
+    kind: str
+    message: str = Field(default="", sa_type=Text)
+
+
+class Evaluation(Owned, table=True):
+    """The comparison of a run's tuned model with its baselines."""
+
+    run_id: int = Field(foreign_key="run.id", unique=True)
+    done: bool = False
+    summary: dict[str, Any] = _json()
+
+
+class Generation(SQLModel, table=True):
+    """One model's answer to one held-out example; kept so that an evaluation can go on where it was."""
+
+    __table_args__ = (UniqueConstraint("evaluation_id", "model", "position"),)
+    id: int | None = Field(default=None, primary_key=True)
+    evaluation_id: int = Field(foreign_key="evaluation.id", index=True)
+    model: str
+    position: int
+    answer: str = Field(sa_type=Text)
+    finish_reason: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Endpoint(Owned, table=True):
+    """A chat target that threads and API keys are bound to."""
+
+    name: str
+    run_id: int | None = Field(default=None, foreign_key="run.id", index=True)
+    provider: str
+    model: str
+    system_prompt: str = Field(default="", sa_type=Text)
+    max_tokens: int = 512
+    status: EndpointStatus = EndpointStatus.ACTIVE
+
+
+class ApiKey(Owned, table=True):
+    """A key to an endpoint over HTTP: shown once, kept as a digest."""
+
+    endpoint_id: int = Field(foreign_key="endpoint.id", index=True)
+    prefix: str
+    digest: str = Field(unique=True)
+    revoked_at: float | None = None
+    last_used_at: float | None = None
+
+
+class ChatThread(Owned, table=True):
+    """A Slack thread that is answered by an endpoint."""
+
+    __table_args__ = (UniqueConstraint("team_id", "channel_id", "thread_ts"),)
+    thread_ts: str
+    endpoint_id: int = Field(foreign_key="endpoint.id")
+
+
+class ChatTurn(Owned, table=True):
+    """A person's message in such a thread and the model's answer."""
+
+    __table_args__ = (UniqueConstraint("team_id", "channel_id", "message_ts"),)
+    thread_id: int = Field(foreign_key="chatthread.id", index=True)
+    message_ts: str
+    question: str = Field(sa_type=Text)
+    answer: str = Field(default="", sa_type=Text)
+    answer_ts: str = ""
+    status: TurnStatus = TurnStatus.PENDING
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    feedback: str = ""  # "good", "bad" or empty
+
+
+class Task(SQLModel, table=True):
+    """A durable unit of background work; `subject_id` is the id of the row it is about."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    team_id: str = Field(default="", index=True)
+    kind: str
+    queue: str
+    subject_id: int
+    key: str = Field(unique=True)  # asking twice for the same work is asking once
+    status: TaskStatus = Field(default=TaskStatus.QUEUED, index=True)
+    attempt: int = 1
+    crashes: int = 0
+    due_at: float = 0.0
+    dispatch_after: float = 0.0
+    dispatch_no: int = 0
+    lease_owner: str = ""
+    lease_until: float | None = None
+    last_error: str = Field(default="", sa_type=Text)
+    error_id: str = ""
+    created_at: float = Field(default_factory=time.time)
+    finished_at: float | None = None
+
+
+class Announcement(Owned, table=True):
+    """One message that Slack is to show, as wanted; the notifier makes Slack agree.
+
+    `slot` names it ("run:12:card"); asking again for the same slot raises `revision`, and the same
+    Slack message is edited. It hangs in the thread of another slot's message or of a given `thread_ts`.
+    """
+
+    __table_args__ = (UniqueConstraint("team_id", "slot"),)
+    slot: str
+    kind: str  # which renderer draws it
+    subject_id: int | None = None
+    data: dict[str, Any] = _json()
+    thread_slot: str = ""
+    thread_ts: str = ""
+    broadcast: bool = False
+    only_for: str = ""  # a user id: ephemeral
+    status: AnnouncementStatus = Field(default=AnnouncementStatus.PENDING, index=True)
+    urgent: bool = True  # otherwise edits are coalesced
+    revision: int = 1
+    sent_revision: int = 0
+    ts: str = ""
+    sent_digest: str = ""
+    attempts: int = 0
+    not_before: float = 0.0
+    lease_owner: str = ""
+    lease_until: float | None = None
+    problem: str = Field(default="", sa_type=Text)
