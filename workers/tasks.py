@@ -12,7 +12,7 @@ Redis may be wiped and a worker killed between any two lines; the row still says
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,17 +25,12 @@ from sqlmodel import Session, col, select
 from workers.db import Database, epoch_now
 from workers.errors import LeaseLost
 from workers.tables import Task, TaskStatus
+from workers.timing import Timing as Timing
 
 log = structlog.get_logger()
 
-
-@dataclass(frozen=True)
-class Timing:
-    """How patient the protocol is, in seconds."""
-
-    lease_seconds: float = 30.0
-    redispatch_seconds: float = 15.0
-    max_crashes: int = 3
+OnDead = Callable[[Session, Task], None]
+"""What is to happen when a task is given up, in the transaction that gives it up."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +128,11 @@ class Lease:
         self.token = token
         self.timing = timing
         self.lost = threading.Event()
+        """Set once another worker has the task."""
+        self.stopping = threading.Event()
+        """Set once this worker is to stop: end soon, or save what there is and `retry_later`."""
+        self.closed = False
+        """Whether the attempt is over, however it ended."""
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -147,6 +147,7 @@ class Lease:
         with self.write() as session:
             yield session
             self._set(session, status=TaskStatus.DONE, finished_at=epoch_now(), lease_owner="", lease_until=None)
+        self.closed = True
 
     def retry_later(self, reason: str, seconds: float) -> None:
         """Give the task back: it has not crashed, it is to be tried again after `seconds`."""
@@ -161,12 +162,17 @@ class Lease:
                 lease_until=None,
                 last_error=reason,
             )
+        self.closed = True
 
-    def crash(self, reason: str, error_id: str) -> bool:
-        """The attempt broke. True if that was once too often and the task is dead."""
+    def crash(self, reason: str, error_id: str, on_dead: OnDead | None = None) -> bool:
+        """The attempt broke. True if that was once too often: `on_dead` then ran in the same transaction."""
         with self.write() as session:
             task = session.get_one(Task, self.task_id)
-            return _crashed(session, task, self.timing, reason, error_id)
+            dead = _crashed(session, task, self.timing, reason, error_id)
+            if dead and on_dead is not None:
+                on_dead(session, task)
+        self.closed = True
+        return dead
 
     def renew(self) -> None:
         """Extend the lease. Raises LeaseLost if another worker has the task."""
@@ -192,11 +198,12 @@ class Lease:
 
     def _keep(self, stop: threading.Event) -> None:
         while not stop.wait(self.timing.lease_seconds / 4):
+            if self.closed:
+                return
             try:
                 self.renew()
             except LeaseLost:
-                self.lost.set()
-                return
+                return  # `lost` is set
             except DBAPIError as error:  # the database is away for a moment: the lease may survive it
                 log.warning("lease_not_renewed", task_id=self.task_id, error=type(error).__name__)
 

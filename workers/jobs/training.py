@@ -215,9 +215,8 @@ def _watch(context: Context, lease: Lease, provider: TrainingProvider, run: Run,
             job = provider.poll(job.id, cursor)
             cursor = job.cursor
             pending.append(job)
-            if job.status in _ENDED:
-                _write(lease, run, pending)
-                return job
+            if job.status in _ENDED or job.status is ProviderJobStatus.PAUSED:
+                break
             if time.monotonic() - written >= WRITE_SECONDS:
                 cancelling = _write(lease, run, pending)
                 pending.clear()
@@ -226,10 +225,18 @@ def _watch(context: Context, lease: Lease, provider: TrainingProvider, run: Run,
                 if cancelling and not asked:
                     provider.cancel(job.id)
                     asked = True
+            if lease.stopping.is_set() and not asked:
+                provider.pause(job.id)  # this worker is to stop: save what there is
+                asked = True
             time.sleep(LOOK_SECONDS)
     except LeaseLost:
         provider.cancel(job.id)  # another worker has the run: this copy must not go on
         raise
+    _write(lease, run, pending)
+    if job.status is ProviderJobStatus.PAUSED:
+        _keep_checkpoint(context, lease, run, job)
+        raise RetryLater("this worker is stopping", 0.0)
+    return job
 
 
 def _write(lease: Lease, run: Run, news: list[ProviderJob]) -> bool:

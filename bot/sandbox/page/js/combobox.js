@@ -69,7 +69,7 @@ export class Combobox {
     if (!this.isOpen) {
       this.list.showPopover();
       this.input.setAttribute("aria-expanded", "true");
-      window.addEventListener("resize", (this.reposition ??= () => this.isOpen && place(this.list, this.box, { width: true })));
+      window.addEventListener("resize", (this.reposition ??= () => place(this.list, this.box, { width: true })));
     }
     if (this.remote && query.length < this.minQuery) return this.showHint(`Type at least ${this.minQuery} characters.`);
     if (this.remote) {
@@ -160,6 +160,7 @@ export class Combobox {
     this.request += 1;
     if (!this.isOpen) return;
     this.list.hidePopover();
+    window.removeEventListener("resize", this.reposition);
     this.input.setAttribute("aria-expanded", "false");
     this.showSelected();
   }

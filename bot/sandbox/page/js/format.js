@@ -13,6 +13,9 @@ export const isoTime = (ts) => {
   return Number.isNaN(date.valueOf()) ? "" : date.toISOString();
 };
 
+/** The time without AM or PM, for the narrow column beside a message. */
+export const bareClock = (ts) => clock(ts).replace(/\s*[AaPp]\.?[Mm]\.?$/, "");
+
 /** "Today", "Yesterday" or the date. */
 export function dayLabel(ts) {
   const date = dateOf(ts);

@@ -9,7 +9,7 @@ const INLINE = new RegExp(
   [
     "\\\\(?<escaped>[\\\\`*_{}\\[\\]()#+.!|~<>-])",
     "(?<ticks>`+)(?<code>[^\\n]*?[^`\\n])\\k<ticks>(?!`)",
-    "!?\\[(?<label>[^\\]\\n]*)\\]\\((?<href>[^)\\s]+)(?:\\s+\"[^\"]*\")?\\)",
+    "!?\\[(?<label>[^\\]\\n]*)\\]\\((?<href>(?:[^()\\s]|\\([^()\\s]*\\))+)(?:\\s+\"[^\"]*\")?\\)",
     "<(?<angle>[^<>\\s][^<>\\n]*)>",
     "\\*\\*(?<strong>(?=\\S)[\\s\\S]*?\\S)\\*\\*(?!\\*)",
     "(?<![\\w_])__(?<strong2>(?=\\S)[\\s\\S]*?\\S)__(?![\\w_])",
@@ -69,20 +69,22 @@ const ITEM = /^(\s*)(?:([-*+•])|(\d{1,9})[.)])\s+(.*)$/;
 const QUOTE = /^ {0,3}(?:>|&gt;) ?/;
 const SEPARATOR = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
 
+const DEEPEST_QUOTE = 6;
+
 /** Nodes for a whole markdown text. */
-export function markdown(text) {
+export function markdown(text, depth = 0) {
   const rows = String(text ?? "").replace(/\r\n?/g, "\n").split("\n");
   const nodes = [];
   let at = 0;
   while (at < rows.length) {
-    const [node, next] = block(rows, at);
+    const [node, next] = block(rows, at, depth);
     if (node) nodes.push(node);
     at = next;
   }
   return nodes;
 }
 
-function block(rows, at) {
+function block(rows, at, depth) {
   const row = rows[at];
   if (row.trim() === "") return [null, at + 1];
   const fence = FENCE.exec(row);
@@ -90,7 +92,7 @@ function block(rows, at) {
   const heading = HEADING.exec(row);
   if (heading) return [h(`h${Math.min(6, heading[1].length + 2)}`, { class: `md-h${heading[1].length}` }, inlineMarkdown(heading[2])), at + 1];
   if (RULE.test(row)) return [h("hr"), at + 1];
-  if (QUOTE.test(row)) return quote(rows, at);
+  if (QUOTE.test(row) && depth < DEEPEST_QUOTE) return quote(rows, at, depth);
   if (ITEM.test(row)) return list(rows, at);
   if (row.includes("|") && SEPARATOR.test(rows[at + 1] ?? "") && (rows[at + 1] ?? "").includes("-")) return table(rows, at);
   return paragraph(rows, at);
@@ -102,11 +104,11 @@ function fenced(rows, at, [, marker, language]) {
   return [codeBlock(rows.slice(at + 1, end).join("\n"), language), end + 1];
 }
 
-function quote(rows, at) {
+function quote(rows, at, depth) {
   let end = at;
   while (end < rows.length && QUOTE.test(rows[end])) end += 1;
   const inner = rows.slice(at, end).map((row) => row.replace(QUOTE, ""));
-  return [h("blockquote", {}, markdown(inner.join("\n"))), end];
+  return [h("blockquote", {}, markdown(inner.join("\n"), depth + 1)), end];
 }
 
 function paragraph(rows, at) {

@@ -1,0 +1,161 @@
+"""The commands of `finetune-bot`. Each imports what it needs when it runs, so that all start quickly."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workers.errors import SetupProblem, UserError
+
+console = typer.Typer(
+    name="finetune-bot",
+    help="Fine-tune language models without leaving your team's Slack channel.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _stop(error: Exception, code: int) -> typer.Exit:
+    print(f"finetune-bot: {error}", file=sys.stderr)
+    return typer.Exit(code)
+
+
+@console.command()
+def up(
+    port: Annotated[int, typer.Option(help="Port of the local workspace's page (0: any free one).")] = 3000,
+) -> None:
+    """Start everything on this machine; without Slack tokens, a local workspace in the browser too."""
+    from bot.launch import run_until_stopped
+
+    try:
+        run_until_stopped(port)
+    except SetupProblem as error:
+        raise _stop(error, 1) from error
+
+
+@console.command()
+def demo(
+    as_json: AsJson = False,
+    keep: Annotated[bool, typer.Option(help="Keep the demo's folder afterwards.")] = False,
+) -> None:
+    """Play the main job through the real bot and print the channel as it happens."""
+    from bot.demo import DemoFailed, play
+
+    try:
+        play(as_json=as_json, keep=keep)
+    except (SetupProblem, DemoFailed) as error:
+        raise _stop(error, 1) from error
+
+
+@console.command()
+def check(file: Path, as_json: AsJson = False, tokenizer: str = "o200k_base") -> None:
+    """Check a dataset file. Exit status: 0 trainable, 1 has errors, 2 could not be read."""
+    from workers.dataprep.formats import UnreadableDataset
+    from workers.dataprep.report import check_file
+    from workers.settings import Settings
+
+    try:
+        report = check_file(file, tokenizer=tokenizer, max_bytes=Settings().max_upload_bytes)
+    except (UnreadableDataset, OSError) as error:
+        if as_json:
+            print(json.dumps({"path": str(file), "error": str(error)}))
+        raise _stop(error, 2) from error
+    if as_json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        tokens = report.tokens
+        print(f"{file.name}: {report.examples} examples, {report.format}, {tokens.total:,} tokens")
+        for finding in report.findings:
+            where = f" line {finding.line}:" if finding.line else ""
+            print(f"  {finding.severity}:{where} {finding.message} ({finding.check})")
+        print("Ready to train." if report.trainable else "Not trainable yet: mend the errors above.")
+    raise typer.Exit(0 if report.trainable else 1)
+
+
+@console.command()
+def convert(
+    file: Path,
+    to: Annotated[str, typer.Option("--to", help="The format to write, such as openai-chat.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.")],
+) -> None:
+    """Write a dataset in another format. Exit status: 0 written, 2 could not be."""
+    from workers.dataprep.convert import read_examples, write
+    from workers.dataprep.formats import UnreadableDataset
+
+    try:
+        count = write(read_examples(file), to, out)
+    except (UnreadableDataset, UserError, ValueError, OSError) as error:
+        raise _stop(error, 2) from error
+    print(f"{out}: {count} examples, {to}")
+
+
+@console.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is configured, what is missing and how to mend it."""
+    from dataclasses import asdict
+
+    from bot.doctor import examine
+    from bot.settings import SlackSettings
+    from workers.settings import Settings
+
+    healthy = True
+    for line in examine(Settings(), SlackSettings()):
+        healthy = healthy and (line.ok or not line.needed)
+        if as_json:
+            print(json.dumps(asdict(line), ensure_ascii=False))
+            continue
+        print(f"{'ok     ' if line.ok else 'MISSING' if line.needed else 'note   '} {line.what}: {line.found}")
+        if line.mend and (not line.ok or line.what == "Slack"):
+            print(f"        {line.mend}")
+    raise typer.Exit(0 if healthy else 1)
+
+
+@console.command()
+def manifest(
+    url: Annotated[str, typer.Option(help="The bot's public https address, for signed HTTP instead of Socket Mode.")] = "",
+) -> None:
+    """Print the app manifest from which the Slack app is created."""
+    from bot.manifest import manifest as build
+
+    print(json.dumps(build(socket_mode=not url, url=url), indent=2))
+
+
+@console.command()
+def sandbox(port: int = 3000) -> None:
+    """Run only the local workspace, for developing the bot beside it."""
+    from bot.launch import run_sandbox
+
+    run_sandbox(port)
+
+
+@console.command(hidden=True)
+def serve() -> None:
+    """The bot's process: listens to Slack."""
+    from bot.app import serve as serve_slack
+    from bot.settings import SlackSettings
+    from workers.context import build
+    from workers.logs import configure
+    from workers.settings import Settings
+
+    settings = Settings()
+    configure(settings, "bot")
+    serve_slack(build(settings), SlackSettings())
+
+
+@console.command(hidden=True)
+def notifier() -> None:
+    """The notifier's process: posts to Slack, downloads files, streams answers."""
+    from bot.notifier import run
+    from bot.settings import SlackSettings
+    from workers.context import build
+    from workers.logs import configure
+    from workers.settings import Settings
+
+    settings = Settings()
+    configure(settings, "notifier")
+    run(build(settings), SlackSettings())

@@ -1,0 +1,166 @@
+"""Turns due tasks into RQ jobs, again and again until they are claimed.
+
+    python -m workers dispatcher
+
+Also queues again what lost its worker, and asks for the polls of remote runs that are due. Any number
+may run: the database keeps them apart. An outage of the database or of Redis is waited out.
+"""
+
+import threading
+import time
+from pathlib import Path
+
+import structlog
+from redis.exceptions import RedisError
+from sqlalchemy import delete
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, select
+
+from workers import tasks
+from workers.db import Database, epoch_now
+from workers.jobs import kinds
+from workers.queues.bell import enqueue
+from workers.queues.connection import QueueName, connect_briefly
+from workers.queues.signing import SignedJson
+from workers.settings import Settings
+from workers.tables import InboundEvent, Run, Task, TaskStatus
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 0.5
+LONGEST_PAUSE = 10.0
+"""Between two looks while the database is away."""
+BATCH = 200
+NEXT_POLL_SECONDS = 90.0
+"""A run whose poll was asked for, and that did not say when to poll next, is polled again after this."""
+KEEP_SECONDS = 7 * 86_400.0
+"""How long finished polls and the keys of Slack's events are remembered."""
+SWEEP_SECONDS = 3600.0
+
+
+class Dispatcher:
+    """The loop. `run(stop)` until told to stop; `tick()` is one round of it."""
+
+    def __init__(self, settings: Settings, db: Database, key: str) -> None:
+        self._settings = settings
+        self._db = db
+        self._serializer = SignedJson(key)
+        self._connection = connect_briefly(settings.redis, 2.0)
+        self._redis_away = False
+        self._next_sweep = time.monotonic() + 60.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until `stop` is set, whatever is away meanwhile."""
+        pause = TICK_SECONDS
+        while not stop.wait(pause):
+            try:
+                self.tick()
+            except SQLAlchemyError as error:
+                pause = min(pause * 2, LONGEST_PAUSE)
+                log.warning("dispatcher_database_away", error=type(error).__name__, pause=pause)
+            else:
+                pause = TICK_SECONDS
+                beat(self._settings)
+
+    def tick(self) -> None:
+        """Reap, ask for polls, dispatch. Looks before it writes, so that an idle round costs no lock."""
+        work = self._look()
+        if work.expired:
+            self._reap()
+        if work.polls:
+            self._ask_for_polls()
+        if work.due or work.polls or work.expired:
+            self._dispatch()
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + SWEEP_SECONDS
+            self._sweep()
+
+    def _look(self) -> "_Work":
+        with self._db.read() as session:
+            now = session.scalar(select(epoch_now())) or 0.0
+            queued, running = Task.status == TaskStatus.QUEUED, Task.status == TaskStatus.RUNNING
+            due = select(Task.id).where(queued, col(Task.due_at) <= now, col(Task.dispatch_after) <= now)
+            expired = select(Task.id).where(running, col(Task.lease_until) < now)
+            polls = select(Run.id).where(col(Run.next_poll_at) <= now)
+            return _Work(*(session.scalar(one.limit(1)) is not None for one in (due, expired, polls)))
+
+    def _reap(self) -> None:
+        with self._db.write() as session:
+            for task in tasks.reap(session, self._settings.timing, limit=BATCH):
+                kinds.give_up(session, task)
+
+    def _ask_for_polls(self) -> None:
+        with self._db.write() as session:
+            now = session.scalar(select(epoch_now())) or 0.0
+            runs = session.exec(
+                select(Run)
+                .where(col(Run.next_poll_at) <= now)
+                .order_by(col(Run.next_poll_at))
+                .limit(BATCH)
+                .with_for_update(skip_locked=True)
+            ).all()
+            for run in runs:
+                _ask_for_poll(session, run)
+                run.next_poll_at = now + NEXT_POLL_SECONDS
+                session.add(run)
+            session.info.pop("new_tasks", None)  # dispatched in this very tick: no need to ring
+
+    def _dispatch(self) -> None:
+        """Enqueue what is due. While Redis is away nothing is marked as dispatched."""
+        try:
+            self._connection.ping()
+            while True:
+                with self._db.write() as session:
+                    dispatches = tasks.take_due(session, self._settings.timing, limit=BATCH)
+                enqueue(self._connection, self._serializer, dispatches)
+                if len(dispatches) < BATCH:
+                    break
+        except RedisError as error:
+            if not self._redis_away:
+                log.warning("dispatcher_queue_away", error=type(error).__name__)
+            self._redis_away = True
+        else:
+            if self._redis_away:
+                log.info("dispatcher_queue_back")
+            self._redis_away = False
+
+    def _sweep(self) -> None:
+        """Forget what nobody will ask for again."""
+        with self._db.write() as session:
+            old = epoch_now() - KEEP_SECONDS
+            polls = (Task.kind == "poll", Task.status == TaskStatus.DONE, col(Task.finished_at) < old)
+            session.execute(delete(Task).where(*polls))
+            session.execute(delete(InboundEvent).where(col(InboundEvent.received_at) < old))
+
+
+class _Work:
+    """What a look found."""
+
+    def __init__(self, due: bool, expired: bool, polls: bool) -> None:
+        self.due, self.expired, self.polls = due, expired, polls
+
+
+def _ask_for_poll(session: Session, run: Run) -> None:
+    """Ask for the poll that the run wanted at this time; not twice."""
+    assert run.id is not None and run.next_poll_at is not None
+    key = f"poll:{run.id}:{run.next_poll_at:.3f}"
+    tasks.add(session, "poll", run.id, queue=QueueName.CLOUD, team_id=run.team_id, key=key)
+
+
+def beat(settings: Settings) -> None:
+    """Leave a sign of life for the health check."""
+    path = _beat_file(settings)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch()
+
+
+def seconds_since_beat(settings: Settings) -> float | None:
+    """How long ago a dispatcher on this host last got round. None: never."""
+    try:
+        return max(0.0, time.time() - _beat_file(settings).stat().st_mtime)
+    except FileNotFoundError:
+        return None
+
+
+def _beat_file(settings: Settings) -> Path:
+    return settings.folder / "run" / "dispatcher.beat"
