@@ -1,12 +1,12 @@
 """The processes of this package.
 
-    python -m workers up                     everything of the Procfile, on this machine
-    python -m workers prepare                folders, keys and the newest tables
-    python -m workers dispatcher
-    python -m workers gateway
-    python -m workers serve                  local models, over HTTP
-    python -m workers worker cpu|cloud|gpu
-    python -m workers revision "what changes"        write the next migration
+python -m workers up                     everything of the Procfile, on this machine
+python -m workers prepare                folders, keys and the newest tables
+python -m workers dispatcher
+python -m workers gateway
+python -m workers serve                  local models, over HTTP
+python -m workers worker cpu|cloud|gpu
+python -m workers revision "what changes"        write the next migration
 """
 
 import argparse

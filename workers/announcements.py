@@ -36,7 +36,9 @@ def post(
 ) -> Announcement:
     """Want this message in Slack. For a known slot: want it redrawn (urgent: without waiting)."""
     known = session.exec(
-        select(Announcement).where(Announcement.team_id == owner.team_id, Announcement.slot == slot)
+        select(Announcement)
+        .where(Announcement.team_id == owner.team_id, Announcement.slot == slot)
+        .with_for_update()  # two changes at once are two revisions
     ).one_or_none()
     if known is not None:
         known.revision += 1

@@ -1,5 +1,6 @@
 """What Slack delivers, counted once: redeliveries of the same event find its key already there."""
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from workers.tables import InboundEvent
@@ -10,6 +11,9 @@ def first_time(session: Session, team_id: str, key: str) -> bool:
     name = f"{team_id}:{key}"
     if session.get(InboundEvent, name) is not None:
         return False
-    session.add(InboundEvent(key=name, team_id=team_id))
-    session.flush()  # a concurrent twin on PostgreSQL fails here, and its redelivery finds the key
+    try:
+        with session.begin_nested():
+            session.add(InboundEvent(key=name, team_id=team_id))
+    except IntegrityError:  # a concurrent twin on PostgreSQL was first, and has committed
+        return False
     return True

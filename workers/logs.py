@@ -35,9 +35,7 @@ def redacted(value: Any) -> Any:
     if isinstance(value, str):
         return _SECRET_VALUE.sub(REDACTED, value)
     if isinstance(value, dict):
-        return {
-            key: REDACTED if one and _SECRET_NAME.search(str(key)) else redacted(one) for key, one in value.items()
-        }
+        return {key: REDACTED if one and _SECRET_NAME.search(str(key)) else redacted(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(one) for one in value]
     if value is None or isinstance(value, bool | int | float):

@@ -1,10 +1,10 @@
 """A run's states, the legal transitions between them, and the one function that checks a move.
 
-    DRAFT -> AWAITING_APPROVAL -> QUEUED -> PREPARING -> SUBMITTING -> TRAINING <-> PAUSED
-                                                  |           |
-                                                  |           +-> SUBMIT_UNKNOWN -> TRAINING (adopted)
-    TRAINING -> DEPLOYING -> EVALUATING -> READY          (EVALUATING at once where nothing must be hosted)
-    any living state -> FAILED, or CANCELLING -> CANCELLED
+DRAFT -> AWAITING_APPROVAL -> QUEUED -> PREPARING -> SUBMITTING -> TRAINING <-> PAUSED
+                                              |           |
+                                              |           +-> SUBMIT_UNKNOWN -> TRAINING (adopted)
+TRAINING -> DEPLOYING -> EVALUATING -> READY          (EVALUATING at once where nothing must be hosted)
+any living state -> FAILED, or CANCELLING -> CANCELLED
 """
 
 from enum import StrEnum
@@ -47,8 +47,7 @@ TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.PREPARING: _ENDS | {RunStatus.SUBMITTING, RunStatus.QUEUED},
     RunStatus.SUBMITTING: _ENDS | {RunStatus.TRAINING, RunStatus.SUBMIT_UNKNOWN, RunStatus.QUEUED},
     RunStatus.SUBMIT_UNKNOWN: _ENDS | {RunStatus.TRAINING},
-    RunStatus.TRAINING: _ENDS
-    | {RunStatus.PAUSED, RunStatus.DEPLOYING, RunStatus.EVALUATING, RunStatus.QUEUED},
+    RunStatus.TRAINING: _ENDS | {RunStatus.PAUSED, RunStatus.DEPLOYING, RunStatus.EVALUATING, RunStatus.QUEUED},
     RunStatus.PAUSED: _ENDS | {RunStatus.QUEUED, RunStatus.TRAINING},
     RunStatus.DEPLOYING: _ENDS | {RunStatus.EVALUATING},
     RunStatus.EVALUATING: _ENDS | {RunStatus.READY},

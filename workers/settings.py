@@ -22,7 +22,11 @@ class Settings(BaseSettings):
     """Everything but Slack (see `bot.settings`) and the vendors (see `providers.settings`)."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FINETUNE_BOT_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True,
+        env_prefix="FINETUNE_BOT_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
         populate_by_name=True,
     )
 

@@ -138,9 +138,7 @@ class Supervisor:
     def pids(self) -> dict[str, int]:
         """The process ids of what runs now, by name; Valkey's too."""
         children = [*self._children, *([self._valkey] if self._valkey else [])]
-        return {
-            one.process.name: one.running.pid for one in children if one.running and one.running.poll() is None
-        }
+        return {one.process.name: one.running.pid for one in children if one.running and one.running.poll() is None}
 
     def __enter__(self) -> Self:
         self.start()

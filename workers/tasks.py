@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import func, or_, update
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session, col, select
 
 from workers.db import Database, epoch_now
@@ -48,13 +48,17 @@ def add(
 ) -> Task:
     """Ask for work in this transaction. A second request with the same `key` returns the first's row."""
     key = key or f"{kind}:{subject_id}"
-    existing = session.exec(select(Task).where(Task.key == key)).one_or_none()
+    asked = select(Task).where(Task.key == key)
+    existing = session.exec(asked).one_or_none()
     if existing is not None:
         return existing
     due_at = session.scalar(select(epoch_now() + due_in)) if due_in else 0.0
     task = Task(kind=kind, subject_id=subject_id, queue=queue, team_id=team_id, key=key, due_at=due_at or 0.0)
-    session.add(task)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(task)
+    except IntegrityError:  # a concurrent request on PostgreSQL was first, and has committed
+        return session.exec(asked).one()
     assert task.id is not None
     if not due_in:
         session.info.setdefault("new_tasks", []).append(task.id)

@@ -74,6 +74,7 @@ def refused(lease: Lease, upload_id: int, words: str) -> None:
 
 def refuse(session: Session, upload: Upload, words: str) -> None:
     """Mark the upload as refused and announce its message if that was the last open one."""
+    siblings(session, upload)  # locked together, so that two files of one message take turns
     upload.status = UploadStatus.REFUSED
     upload.problem = words
     session.add(upload)

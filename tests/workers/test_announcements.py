@@ -1,5 +1,8 @@
 """The outbox: order in a thread, edits in place, coalescing, doubtful posts."""
 
+import threading
+import time
+
 from workers import announcements
 from workers.tables import Announcement, AnnouncementStatus, Owned
 
@@ -112,3 +115,78 @@ def test_what_hangs_under_a_dead_root_dies_with_it(db):
     announcements.failed(db, root, "channel_not_found", retry_in=None)
     assert take(db) == []
     assert row(db, reply).status is AnnouncementStatus.DEAD
+
+
+def test_changes_at_once_are_as_many_revisions(db):
+    row_id = want(db, "card")
+    start = threading.Barrier(4)
+
+    def change():
+        start.wait()
+        for _ in range(5):
+            want(db, "card")
+
+    threads = [threading.Thread(target=change) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert row(db, row_id).revision == 21
+
+
+def test_two_notifiers_never_send_the_same_message(db):
+    for number in range(20):
+        want(db, f"note {number}")
+    start, claimed = threading.Barrier(2), []
+
+    def notify():
+        start.wait()
+        claimed.extend(one.id for one in take(db))
+
+    threads = [threading.Thread(target=notify) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(claimed) == len(set(claimed))
+    assert len(claimed) + len(take(db)) == 20
+
+
+def test_a_message_whose_notifier_died_is_doubtful_and_taken_up_again(db):
+    row_id = want(db, "a")
+    with db.write() as session:
+        (claimed,) = announcements.take_due(session, lease_seconds=0.2)
+    announcements.attempting(db, claimed)
+    assert take(db) == []
+    time.sleep(0.25)
+    (again,) = take(db)
+    assert (again.id, again.attempts, again.ts) == (row_id, 1, "")
+    assert not announcements.delivered(db, claimed, "1.1", "x")
+    assert announcements.delivered(db, again, "1.2", "x")
+    assert (row(db, row_id).ts, row(db, row_id).attempts) == ("1.2", 0)
+
+
+def test_a_failure_waits_as_long_as_it_was_told(db):
+    row_id = want(db, "a")
+    (claimed,) = take(db)
+    announcements.attempting(db, claimed)
+    announcements.failed(db, claimed, "rate limited", retry_in=3600)
+    want(db, "a", urgent=True)
+    assert take(db) == []
+    assert row(db, row_id).problem == "rate limited"
+
+
+def test_one_workspace_never_waits_for_another(db):
+    want(db, "root")
+    with db.write() as session:
+        other = Owned(team_id="T2", channel_id="C1", creator_id="U1")
+        announcements.post(session, owner=other, slot="reply", kind="note", thread_slot="root")
+        announcements.post(session, owner=other, slot="alone", kind="note")
+    assert [one.slot for one in take(db)] == ["root", "alone"]
+
+
+def test_the_thread_of_an_uploaded_file_keeps_its_order(db):
+    want(db, "first", thread_ts="9.9")
+    want(db, "second", thread_ts="9.9")
+    want(db, "elsewhere", thread_ts="8.8")
+    assert [one.slot for one in take(db)] == ["first", "elsewhere"]

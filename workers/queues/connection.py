@@ -29,6 +29,4 @@ def connect(url: str) -> Redis:
 
 def connect_briefly(url: str, seconds: float) -> Redis:
     """A connection for whoever must not wait: each step gives up after `seconds`, without a second try."""
-    return Redis.from_url(
-        url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=seconds, socket_timeout=seconds
-    )
+    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=seconds, socket_timeout=seconds)

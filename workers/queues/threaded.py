@@ -41,9 +41,7 @@ class ThreadedWorker(TaskWorker):
 
     def _take(self, wanted: Wanted, stop: threading.Event) -> None:
         self._slots.acquire()
-        thread = threading.Thread(
-            target=self._carry, args=(wanted, stop), name=f"task-{wanted.task_id}", daemon=True
-        )
+        thread = threading.Thread(target=self._carry, args=(wanted, stop), name=f"task-{wanted.task_id}", daemon=True)
         self._running.add(thread)
         thread.start()
 

@@ -87,9 +87,7 @@ def transition(session: Session, run: Run, status: RunStatus, reason: str = "") 
 
 def redraw(session: Session, run: Run, *, urgent: bool) -> None:
     """Want the run's card to show what the run is now; not urgent: when its turn comes."""
-    announcements.post(
-        session, owner=run, slot=card_slot(run), kind="run_card", subject_id=run.id, urgent=urgent
-    )
+    announcements.post(session, owner=run, slot=card_slot(run), kind="run_card", subject_id=run.id, urgent=urgent)
 
 
 def note(session: Session, run: Run, name: str, text: str) -> None:

@@ -120,7 +120,9 @@ def propose(session: Session, settings: Settings, actor: Actor, *, dataset_id: i
 def _base_models(settings: Settings, provider: str) -> list[Option]:
     options = list(BASE_MODELS[provider])
     if provider == "local" and settings.base_model not in {option.value for option in options}:
-        options.insert(0, Option(settings.base_model, settings.base_model.rstrip("/").split("/")[-1][:75], "configured here"))
+        options.insert(
+            0, Option(settings.base_model, settings.base_model.rstrip("/").split("/")[-1][:75], "configured here")
+        )
     return options
 
 
@@ -169,7 +171,9 @@ def checked(session: Session, settings: Settings, actor: Actor, choices: Choices
         if test is None:
             problems["test_dataset_id"] = "This dataset is not there any more, or not visible from this channel."
         elif dataset is not None and test.sha256 == dataset.sha256:
-            problems["test_dataset_id"] = "That is the training data itself: a model must be tested on what it has not seen."
+            problems["test_dataset_id"] = (
+                "That is the training data itself: a model must be tested on what it has not seen."
+            )
         elif not test.trainable:
             problems["test_dataset_id"] = "This dataset has errors. Mend them and attach it again."
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}", choices.name.strip()):

