@@ -117,7 +117,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 @console.command()
 def manifest(
-    url: Annotated[str, typer.Option(help="The bot's public https address, for signed HTTP instead of Socket Mode.")] = "",
+    url: Annotated[
+        str, typer.Option(help="The bot's public https address, for signed HTTP instead of Socket Mode.")
+    ] = "",
 ) -> None:
     """Print the app manifest from which the Slack app is created."""
     from bot.manifest import manifest as build

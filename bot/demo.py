@@ -143,7 +143,9 @@ class _Play:
     def _attach(self) -> str:
         """Both files on one message; ends when the report is in its thread, with its button."""
         self.printer.line(f"Tuner attaches {' and '.join(FILES)}")
-        ts = self.person.say(CHANNEL, "Our recipes: learn from the first, test on the second.", [EXAMPLES / name for name in FILES])
+        ts = self.person.say(
+            CHANNEL, "Our recipes: learn from the first, test on the second.", [EXAMPLES / name for name in FILES]
+        )
         self._wait(lambda: self._button(self._thread(ts), "start_from_report"), "the dataset report")
         return ts
 
@@ -160,21 +162,27 @@ class _Play:
         self.person.submit(confirm, {})
 
         def card() -> str | None:
-            fresh = [one for one in self.person.messages(CHANNEL) if one["ts"] not in before and not one.get("ephemeral")]
+            fresh = [
+                one for one in self.person.messages(CHANNEL) if one["ts"] not in before and not one.get("ephemeral")
+            ]
             return next((one["ts"] for one in fresh if self._button([one], "run_cancel")), None)
 
         return str(self._wait(card, "the run's card"))
 
     def _train(self, card_ts: str) -> None:
         """Ends when the loss curve is in the run's thread."""
+
         def curve() -> bool:
             self._fail_early(card_ts)
-            return any(file["name"].endswith(".png") for one in self._thread(card_ts) for file in one.get("files") or [])
+            return any(
+                file["name"].endswith(".png") for one in self._thread(card_ts) for file in one.get("files") or []
+            )
 
         self._wait(curve, "the loss curve", TRAINING_SECONDS)
 
     def _evaluated(self, card_ts: str) -> dict[str, Any]:
         """Ends when the endpoint is posted; the figures are those of the run behind the card."""
+
         def endpoint() -> Any:
             self._fail_early(card_ts)
             return self._button(self._thread(card_ts), "endpoint_key")

@@ -147,4 +147,6 @@ def _tried(what: str, look: Callable[[], str]) -> Line:
     except SlackApiError as error:
         return Line(what, False, f"refused: {error.response['error']}", "Check SLACK_BOT_TOKEN in .env.")
     except OSError as error:
-        return Line(what, False, f"Slack cannot be reached ({type(error).__name__})", "Check the network, SLACK_API_URL.")
+        return Line(
+            what, False, f"Slack cannot be reached ({type(error).__name__})", "Check the network, SLACK_API_URL."
+        )

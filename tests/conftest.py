@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,3 +169,17 @@ def context(settings: Settings, db: Database, valkey: str) -> Context:
     return Context(
         settings=settings, db=db, storage=Storage(settings.storage), providers=build_providers(ProviderSettings())
     )
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """Wait until a condition holds, else fail: `eventually(lambda: ..., seconds=10)`."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+        until = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > until:
+                pytest.fail(f"Not within {seconds} s.")
+            time.sleep(0.02)
+
+    return wait

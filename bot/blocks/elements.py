@@ -1,0 +1,163 @@
+"""The small pieces of Block Kit that everything else is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Block = dict[str, Any]
+
+MOST_FALLBACK = 3500
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A message: `text` is for notifications and screen readers and where blocks cannot be shown."""
+
+    text: str
+    blocks: list[Block] = field(default_factory=list)
+    file_name: str = ""
+    file: bytes = b""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether this is an uploaded picture and not a message."""
+        return bool(self.file_name)
+
+
+def section(text: str) -> Block:
+    """A paragraph of mrkdwn."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:3000]}}
+
+
+def fields(*texts: str) -> Block:
+    """Up to ten short texts in two columns."""
+    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text[:2000]} for text in texts[:10]]}
+
+
+def header(text: str) -> Block:
+    """A title in plain text."""
+    return {"type": "header", "text": {"type": "plain_text", "text": text[:150], "emoji": True}}
+
+
+def context(*texts: str) -> Block:
+    """Small grey text."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text[:2000]} for text in texts[:10]]}
+
+
+def divider() -> Block:
+    """A line."""
+    return {"type": "divider"}
+
+
+def actions(*elements: Block) -> Block:
+    """A line of buttons."""
+    return {"type": "actions", "elements": list(elements)}
+
+
+def button(text: str, action_id: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
+    """A button; `style` is "primary" or "danger"."""
+    made: Block = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": text[:75], "emoji": True},
+        "action_id": action_id,
+        "value": value[:2000],
+    }
+    if style:
+        made["style"] = style
+    if confirm:
+        made["confirm"] = confirm
+    return made
+
+
+def confirm(title: str, text: str, yes: str, no: str, *, style: str = "danger") -> Block:
+    """The question that a button asks before it acts."""
+    return {
+        "title": {"type": "plain_text", "text": title[:100]},
+        "text": {"type": "plain_text", "text": text[:300]},
+        "confirm": {"type": "plain_text", "text": yes[:30]},
+        "deny": {"type": "plain_text", "text": no[:30]},
+        "style": style,
+    }
+
+
+def option(text: str, value: str, description: str = "") -> Block:
+    """One choice of a menu."""
+    made: Block = {"text": {"type": "plain_text", "text": text[:75]}, "value": value[:150]}
+    if description:
+        made["description"] = {"type": "plain_text", "text": description[:75]}
+    return made
+
+
+def select(action_id: str, options: Sequence[Block], chosen: str) -> Block:
+    """A menu with one choice made; the first where `chosen` is not among them."""
+    initial = next((one for one in options if one["value"] == chosen), options[0])
+    return {"type": "static_select", "action_id": action_id, "options": list(options[:100]), "initial_option": initial}
+
+
+def text_input(action_id: str, value: str, *, multiline: bool = False, placeholder: str = "", most: int = 0) -> Block:
+    """A field for text."""
+    made: Block = {"type": "plain_text_input", "action_id": action_id, "multiline": multiline}
+    if value:
+        made["initial_value"] = value
+    if placeholder:
+        made["placeholder"] = {"type": "plain_text", "text": placeholder[:150]}
+    if most:
+        made["max_length"] = most
+    return made
+
+
+def number_input(action_id: str, value: float, low: float, high: float, *, decimal: bool) -> Block:
+    """A field for a number."""
+    return {
+        "type": "number_input",
+        "action_id": action_id,
+        "is_decimal_allowed": decimal,
+        "initial_value": f"{value:g}" if not decimal else f"{value:f}".rstrip("0").rstrip("."),
+        "min_value": f"{low:.10f}".rstrip("0").rstrip("."),
+        "max_value": f"{high:.10f}".rstrip("0").rstrip("."),
+    }
+
+
+def field_block(block_id: str, label: str, element: Block, *, optional: bool = False, hint: str = "") -> Block:
+    """An input of a form."""
+    made: Block = {
+        "type": "input",
+        "block_id": block_id,
+        "label": {"type": "plain_text", "text": label[:2000]},
+        "element": element,
+        "optional": optional,
+    }
+    if hint:
+        made["hint"] = {"type": "plain_text", "text": hint[:2000]}
+    return made
+
+
+def table(rows: Sequence[Sequence[str]]) -> Block:
+    """A table of plain text; the first row is its head."""
+    return {
+        "type": "table",
+        "rows": [[{"type": "raw_text", "text": cell or "–"} for cell in row[:20]] for row in rows[:100]],
+    }
+
+
+def modal(
+    callback_id: str, title: str, blocks: Sequence[Block], *, submit: str = "", close: str = "Close", metadata: str = ""
+) -> Block:
+    """A form."""
+    made: Block = {
+        "type": "modal",
+        "callback_id": callback_id,
+        "title": {"type": "plain_text", "text": title[:24]},
+        "close": {"type": "plain_text", "text": close[:24]},
+        "blocks": list(blocks[:100]),
+        "private_metadata": metadata,
+    }
+    if submit:
+        made["submit"] = {"type": "plain_text", "text": submit[:24]}
+    return made
+
+
+def bar(share: float, width: int = 20) -> str:
+    """A progress bar of text."""
+    full = round(max(0.0, min(1.0, share)) * width)
+    return "█" * full + "░" * (width - full)

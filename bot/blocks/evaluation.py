@@ -1,0 +1,64 @@
+"""Was it worth it: the scores side by side, and three answers of each model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot import escape
+from bot.blocks.elements import Block, Drawn, context, divider, header, section, table
+from workers.evaluation.compare import Verdict
+from workers.evaluation.metrics import LABELS
+from workers.tables import Run
+
+MARKS = {Verdict.BETTER: "🎉", Verdict.WORSE: "👎", Verdict.UNCLEAR: "🤷"}
+PLACES = ("Its best", "A typical one", "Its worst")
+
+
+def draw(run: Run, summary: Mapping[str, Any]) -> Drawn:
+    """The evaluation's message."""
+    title = f"Was it worth it? {escape.plain(run.name, 60)}"
+    problem = summary.get("problem")
+    if problem:
+        words = escape.mrkdwn(str(problem), 1000)
+        return Drawn(text=f"{title}: not compared", blocks=[header(title), section(f"⚠️ {words}")])
+    mark = MARKS[Verdict(summary["verdict"])]
+    blocks: list[Block] = [
+        header(title),
+        section(f"{mark} {escape.mrkdwn(str(summary['words']), 1000)}"),
+        _scores(summary),
+    ]
+    written = summary.get("tokens_per_answer") or {}
+    if written:
+        base, tuned = float(written["base"]), float(written["tuned"])
+        blocks.append(
+            context(f"Tokens written an answer: {base:.0f} → {tuned:.0f}, on {summary['examples']} held-out examples")
+        )
+    answers = list(summary.get("answers") or [])
+    names = PLACES if len(answers) == len(PLACES) else ("An answer",) * len(answers)
+    for name, one in zip(names, answers, strict=True):
+        blocks += [divider(), *_answer(name, one)]
+    return Drawn(text=f"{title} {summary['words']}"[:3000], blocks=blocks)
+
+
+def _scores(summary: Mapping[str, Any]) -> Block:
+    base, tuned = summary["base"], summary["tuned"]
+    rows = [["", "Base model", "Tuned model"]]
+    for name, label in LABELS.items():
+        if name in tuned:
+            rows.append([label, _percent(base[name], name), _percent(tuned[name], name)])
+    return table(rows)
+
+
+def _percent(value: float, name: str) -> str:
+    return f"{value:.0%}" if name in {"valid_json", "exact"} else f"{value:.3f}"
+
+
+def _answer(name: str, one: Mapping[str, Any]) -> list[Block]:
+    question = escape.mrkdwn(" ".join(str(one["question"]).split()), 220)
+    return [
+        section(f"*{name}* (score {one['base_score']:.2f} → {one['tuned_score']:.2f})\n{question}"),
+        section(
+            f"*Base*\n```{escape.code(str(one['base']), 450) or ' '}```\n"
+            f"*Tuned*\n```{escape.code(str(one['tuned']), 450) or ' '}```\n"
+            f"*Reference*\n```{escape.code(str(one['reference']), 450) or ' '}```"
+        ),
+    ]

@@ -1,0 +1,125 @@
+"""Files as they arrive: recorded once, downloaded, and one report a message once all are judged."""
+
+import threading
+from contextlib import suppress
+
+import pytest
+from sqlmodel import select
+
+from workers import tasks, uploads
+from workers.errors import LeaseLost, NotAllowed
+from workers.jobs.kinds import give_up
+from workers.rights import Actor
+from workers.tables import Announcement, Task, Upload, UploadStatus
+from workers.tasks import Timing
+from workers.uploads import MOST_FILES, ReceivedFile
+
+TUNER = Actor("T1", "U1", "C1")
+FILES = [ReceivedFile("F1", "train.jsonl", 10), ReceivedFile("F2", "test.jsonl", 20)]
+
+
+def receive(db, files=FILES, actor=TUNER, message_ts="1.1"):
+    with db.write() as session:
+        return [one.id for one in uploads.receive(session, actor, message_ts=message_ts, files=files)]
+
+
+def everything(db, table):
+    with db.read() as session:
+        return session.exec(select(table).order_by(table.id)).all()
+
+
+def claim(db, upload_id, kind="download", attempt=1, **timing):
+    (task,) = (one for one in everything(db, Task) if (one.kind, one.subject_id) == (kind, upload_id))
+    return tasks.claim(db, task.id, attempt, Timing(**timing))
+
+
+def test_each_file_is_recorded_and_fetched_once_however_often_it_is_delivered(db):
+    assert receive(db) == receive(db)
+    rows = everything(db, Upload)
+    assert [(one.name, one.size, one.status) for one in rows] == [
+        ("train.jsonl", 10, UploadStatus.RECEIVED),
+        ("test.jsonl", 20, UploadStatus.RECEIVED),
+    ]
+    assert {(one.team_id, one.channel_id, one.creator_id) for one in rows} == {("T1", "C1", "U1")}
+    assert [(one.kind, one.queue, one.subject_id) for one in everything(db, Task)] == [
+        ("download", "slack", rows[0].id),
+        ("download", "slack", rows[1].id),
+    ]
+
+
+def test_the_same_file_in_another_message_is_another_upload(db):
+    assert set(receive(db)).isdisjoint(receive(db, message_ts="2.2"))
+
+
+def test_guests_hand_in_nothing(db):
+    with pytest.raises(NotAllowed, match="Guests"):
+        receive(db, actor=Actor("T1", "U2", "C1", is_guest=True))
+    assert everything(db, Upload) == []
+
+
+def test_a_message_with_too_many_files_does_not_flood(db):
+    receive(db, [ReceivedFile(f"F{number}", "x") for number in range(MOST_FILES + 5)])
+    assert len(everything(db, Upload)) == MOST_FILES
+
+
+def test_a_very_long_name_is_cut(db):
+    receive(db, [ReceivedFile("F1", "x" * 5000)])
+    assert len(everything(db, Upload)[0].name) == 255
+
+
+def test_stored_bytes_are_checked_next(db):
+    first, _ = receive(db)
+    lease = claim(db, first)
+    uploads.stored(lease, first, "uploads/1/train.jsonl")
+    upload = everything(db, Upload)[0]
+    assert (upload.status, upload.storage_key) == (UploadStatus.STORED, "uploads/1/train.jsonl")
+    assert lease.closed
+    assert claim(db, first, "check_dataset")
+
+
+def test_whoever_lost_the_download_stores_nothing(db):
+    first, _ = receive(db)
+    lease = claim(db, first)
+    lease.token = "somebody else's"
+    with pytest.raises(LeaseLost):
+        uploads.stored(lease, first, "uploads/1/train.jsonl")
+    assert everything(db, Upload)[0].status is UploadStatus.RECEIVED
+
+
+def test_one_report_once_the_last_file_is_judged(db):
+    first, second = receive(db)
+    uploads.refused(claim(db, first), first, "It is empty.")
+    assert everything(db, Announcement) == []
+    uploads.refused(claim(db, second), second, "It is a film.")
+    (report,) = everything(db, Announcement)
+    assert (report.kind, report.thread_ts, report.channel_id, report.revision) == ("dataset_report", "1.1", "C1", 1)
+    assert [one.problem for one in everything(db, Upload)] == ["It is empty.", "It is a film."]
+
+
+def test_two_files_judged_at_once_make_one_report(db, monkeypatch):
+    leases = [(one, claim(db, one)) for one in receive(db)]
+    meeting, announce = threading.Barrier(2), uploads.announce_when_judged
+
+    def announce_together(session, upload):
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.5)  # where only one transaction writes at a time, they cannot meet
+        return announce(session, upload)
+
+    monkeypatch.setattr(uploads, "announce_when_judged", announce_together)
+    threads = [threading.Thread(target=uploads.refused, args=(lease, one, "It is empty.")) for one, lease in leases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (report,) = everything(db, Announcement)
+    assert report.revision == 1
+
+
+def test_a_download_that_breaks_for_good_tells_the_person(db):
+    first, second = receive(db)
+    uploads.refused(claim(db, second), second, "It is empty.")
+    assert claim(db, first, max_crashes=1).crash("ValueError", "e1d2", give_up)
+    upload = everything(db, Upload)[0]
+    assert upload.status is UploadStatus.REFUSED
+    assert "error id e1d2" in upload.problem
+    assert len(everything(db, Announcement)) == 1
