@@ -17,6 +17,9 @@ console = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+DATABASE_SECONDS = 1.0
+"""The bot waits so long for the database: Slack itself waits three seconds for the bot."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -146,7 +149,7 @@ def serve() -> None:
 
     settings = Settings()
     configure(settings, "bot")
-    serve_slack(build(settings), SlackSettings())
+    serve_slack(build(settings, busy_seconds=DATABASE_SECONDS), SlackSettings())
 
 
 @console.command(hidden=True)

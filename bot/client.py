@@ -1,22 +1,32 @@
 """The one Slack client of a process: polite about rates, patient with the network."""
 
+from functools import lru_cache
+
 from slack_sdk import WebClient
 from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, RateLimitErrorRetryHandler
 
 from bot.settings import SlackSettings
 
 TIMEOUT_SECONDS = 20
+TIMEOUT_BEFORE_ACK_SECONDS = 2
+"""A call that Slack's three seconds depend on gives up sooner."""
 
 
-def build(slack: SlackSettings, *, wait_when_limited: bool = True) -> WebClient:
+def build(slack: SlackSettings, *, wait_when_limited: bool = True, timeout: int = TIMEOUT_SECONDS) -> WebClient:
     """A client. `wait_when_limited`: sleep as long as Slack asks, at most twice a call; else raise at once."""
-    handlers = [ConnectionErrorRetryHandler(max_retry_count=1)]
     client = WebClient(
         token=slack.bot_token.get_secret_value(),
         base_url=slack.api_url,
-        timeout=TIMEOUT_SECONDS,
-        retry_handlers=handlers,  # type: ignore[arg-type]
+        timeout=timeout,
+        retry_handlers=[ConnectionErrorRetryHandler(max_retry_count=1)],
     )
     if wait_when_limited:
         client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
     return client
+
+
+@lru_cache(maxsize=1)
+def of_this_process() -> tuple[SlackSettings, WebClient]:
+    """The settings and the client of a process that carries out tasks, made when the first one needs them."""
+    slack = SlackSettings()
+    return slack, build(slack)

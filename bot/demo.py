@@ -26,10 +26,14 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 FILES = ("cookbook_recipe_training.jsonl", "cookbook_recipe_validation.jsonl")
 CHANNEL = "#finetuning"
 QUESTIONS = (
-    'Title: Tomato Salad\n\nIngredients: ["4 ripe tomatoes, sliced", "1/2 c. olive oil", "2 Tbsp. red wine vinegar", '
-    '"1 tsp. salt", "1/4 c. chopped fresh basil"]\n\nGeneric ingredients: ',
-    'Title: Banana Pancakes\n\nIngredients: ["2 ripe bananas, mashed", "1 1/2 c. flour", "2 eggs", "1 c. milk", '
-    '"1 tsp. baking powder"]\n\nGeneric ingredients: ',
+    (
+        'Title: Tomato Salad\n\nIngredients: ["4 ripe tomatoes, sliced", "1/2 c. olive oil", "2 Tbsp. red wine vinegar", '
+        '"1 tsp. salt", "1/4 c. chopped fresh basil"]\n\nGeneric ingredients: '
+    ),
+    (
+        'Title: Banana Pancakes\n\nIngredients: ["2 ripe bananas, mashed", "1 1/2 c. flour", "2 eggs", "1 c. milk", '
+        '"1 tsp. baking powder"]\n\nGeneric ingredients: '
+    ),
 )
 PATIENCE_SECONDS = 60.0
 TRAINING_SECONDS = 3600.0
@@ -126,8 +130,8 @@ class _Play:
 
     def all(self) -> dict[str, Any]:
         with _watched(self.person, self.printer):
-            file_ts = self._timed("check", self._attach)
-            card_ts = self._timed("start", lambda: self._start(file_ts))
+            self._timed("check", self._attach)
+            card_ts = self._timed("start", self._start)
             self._timed("training", lambda: self._train(card_ts))
             summary = self._timed("evaluation", lambda: self._evaluated(card_ts))
             self._timed("chat", lambda: self._chat(card_ts))
@@ -149,7 +153,7 @@ class _Play:
         self._wait(lambda: self._button(self._thread(ts), "start_from_report"), "the dataset report")
         return ts
 
-    def _start(self, file_ts: str) -> str:
+    def _start(self) -> str:
         """`/finetune start`, the form as it opens, the confirmation; ends when the card is in the channel."""
         before = {message["ts"] for message in self.person.messages(CHANNEL)}
         self.printer.line("Tuner types /finetune start")

@@ -18,6 +18,8 @@ from workers.tables import Announcement, AnnouncementStatus, Owned
 
 MOST_ATTEMPTS = 12
 """After so many failures in a row a message is given up (about half an hour of trying)."""
+LOOKED_THROUGH = 500
+"""Messages that wait for their thread must not hide those behind them that can be sent."""
 
 
 def post(
@@ -70,6 +72,16 @@ def post(
     return row
 
 
+def any_due(session: Session) -> bool:
+    """Whether there may be something to send; costs no lock."""
+    found = select(Announcement.id).where(
+        Announcement.status == AnnouncementStatus.PENDING,
+        col(Announcement.not_before) <= epoch_now(),
+        or_(col(Announcement.lease_until).is_(None), col(Announcement.lease_until) < epoch_now()),
+    )
+    return session.exec(found.limit(1)).first() is not None
+
+
 def take_due(session: Session, lease_seconds: float, limit: int = 20) -> list[Announcement]:
     """Claim what can be sent now: in a thread the oldest first, a reply only after its root is there."""
     now = session.scalar(select(epoch_now())) or 0.0
@@ -81,10 +93,10 @@ def take_due(session: Session, lease_seconds: float, limit: int = 20) -> list[An
             or_(col(Announcement.lease_until).is_(None), col(Announcement.lease_until) < now),
         )
         .order_by(col(Announcement.id))
-        .limit(limit * 5)
+        .limit(LOOKED_THROUGH)
         .with_for_update(skip_locked=True)
     ).all()
-    claimed = []
+    claimed: list[Announcement] = []
     for row in pending:
         if len(claimed) == limit:
             break

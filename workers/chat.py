@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 from providers.base import ChatChunk, ChatMessage, ChatRequest
 from workers import tasks
 from workers.context import Context
-from workers.rights import Actor, Verb, require
+from workers.errors import NotFound
+from workers.rights import Actor, Verb, allowed, require
 from workers.tables import Announcement, ChatThread, ChatTurn, Endpoint, EndpointStatus, TurnStatus
 
 HISTORY_TURNS = 10
@@ -21,29 +22,20 @@ MOST_CHARACTERS = 12_000
 """A longer question is cut."""
 
 
+def is_answered(session: Session, team_id: str, channel_id: str, thread_ts: str) -> bool:
+    """Whether an endpoint answers in this thread. Changes nothing."""
+    return (
+        _bound(session, team_id, channel_id, thread_ts) is not None
+        or _endpoint_of_card(session, team_id, channel_id, thread_ts) is not None
+    )
+
+
 def endpoint_of(session: Session, team_id: str, channel_id: str, thread_ts: str) -> ChatThread | None:
-    """The binding of a thread: made explicitly, or by being the thread of a run's card."""
-    bound = session.exec(
-        select(ChatThread).where(
-            ChatThread.team_id == team_id, ChatThread.channel_id == channel_id, ChatThread.thread_ts == thread_ts
-        )
-    ).one_or_none()
+    """The binding of a thread: made explicitly, or now, by being the thread of a run's card."""
+    bound = _bound(session, team_id, channel_id, thread_ts)
     if bound is not None:
         return bound
-    endpoint = session.exec(
-        select(Endpoint)
-        .join(Announcement, col(Announcement.subject_id) == col(Endpoint.run_id))
-        .where(
-            Announcement.team_id == team_id,
-            Announcement.channel_id == channel_id,
-            Announcement.kind == "run_card",
-            Announcement.ts == thread_ts,
-            Endpoint.team_id == team_id,
-            Endpoint.status == EndpointStatus.ACTIVE,
-        )
-        .order_by(col(Endpoint.id).desc())
-        .limit(1)
-    ).one_or_none()
+    endpoint = _endpoint_of_card(session, team_id, channel_id, thread_ts)
     if endpoint is None:
         return None
     bound = ChatThread(
@@ -57,6 +49,31 @@ def endpoint_of(session: Session, team_id: str, channel_id: str, thread_ts: str)
     session.add(bound)
     session.flush()
     return bound
+
+
+def _bound(session: Session, team_id: str, channel_id: str, thread_ts: str) -> ChatThread | None:
+    return session.exec(
+        select(ChatThread).where(
+            ChatThread.team_id == team_id, ChatThread.channel_id == channel_id, ChatThread.thread_ts == thread_ts
+        )
+    ).one_or_none()
+
+
+def _endpoint_of_card(session: Session, team_id: str, channel_id: str, thread_ts: str) -> Endpoint | None:
+    return session.exec(
+        select(Endpoint)
+        .join(Announcement, col(Announcement.subject_id) == col(Endpoint.run_id))
+        .where(
+            Announcement.team_id == team_id,
+            Announcement.channel_id == channel_id,
+            Announcement.kind == "run_card",
+            Announcement.ts == thread_ts,
+            Endpoint.team_id == team_id,
+            Endpoint.status == EndpointStatus.ACTIVE,
+        )
+        .order_by(col(Endpoint.id).desc())
+        .limit(1)
+    ).one_or_none()
 
 
 def receive(session: Session, actor: Actor, *, thread_ts: str, message_ts: str, text: str) -> ChatTurn | None:
@@ -114,6 +131,15 @@ def history(session: Session, turn: ChatTurn) -> list[ChatMessage]:
         told[:0] = [ChatMessage("user", past.question), ChatMessage("assistant", past.answer)]
     system = [ChatMessage("system", endpoint.system_prompt)] if endpoint.system_prompt else []
     return [*system, *told, ChatMessage("user", turn.question)]
+
+
+def note_feedback(session: Session, actor: Actor, turn_id: int, *, good: bool) -> None:
+    """Keep what a person thought of an answer. Raises NotFound."""
+    turn = session.get(ChatTurn, turn_id)
+    if turn is None or not allowed(session, actor, Verb.CHAT, turn):
+        raise NotFound("This answer is not there any more, or not visible from this channel.")
+    turn.feedback = "good" if good else "bad"
+    session.add(turn)
 
 
 def answer(context: Context, turn_id: int) -> Iterator[ChatChunk]:

@@ -8,6 +8,7 @@ may run: the database keeps them apart. An outage of the database or of Redis is
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -128,21 +129,24 @@ class Dispatcher:
         """Forget what nobody will ask for again."""
         with self._db.write() as session:
             old = epoch_now() - KEEP_SECONDS
-            polls = (Task.kind == "poll", Task.status == TaskStatus.DONE, col(Task.finished_at) < old)
+            polls = (col(Task.kind) == "poll", col(Task.status) == TaskStatus.DONE, col(Task.finished_at) < old)
             session.execute(delete(Task).where(*polls))
             session.execute(delete(InboundEvent).where(col(InboundEvent.received_at) < old))
 
 
+@dataclass(frozen=True)
 class _Work:
     """What a look found."""
 
-    def __init__(self, due: bool, expired: bool, polls: bool) -> None:
-        self.due, self.expired, self.polls = due, expired, polls
+    due: bool
+    expired: bool
+    polls: bool
 
 
 def _ask_for_poll(session: Session, run: Run) -> None:
     """Ask for the poll that the run wanted at this time; not twice."""
-    assert run.id is not None and run.next_poll_at is not None
+    assert run.id is not None
+    assert run.next_poll_at is not None
     key = f"poll:{run.id}:{run.next_poll_at:.3f}"
     tasks.add(session, "poll", run.id, queue=QueueName.CLOUD, team_id=run.team_id, key=key)
 

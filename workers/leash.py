@@ -37,6 +37,7 @@ def run(parent: int, arguments: list[str], *, watch: bool) -> int:
     if os.getppid() != parent:
         return 1  # the parent died before it could be watched
     os.execvp(arguments[0], arguments)
+    return None
 
 
 def _watch(parent: int, arguments: list[str]) -> int:

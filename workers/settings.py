@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from workers.tasks import Timing
+from workers.timing import Timing
 
 
 def _plain(name: str, legacy: str | None = None) -> AliasChoices:

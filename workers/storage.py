@@ -43,7 +43,7 @@ class Storage:
         partial = _beside(path)
         try:
             self._fs.get_file(self._path(key), str(partial))
-            os.replace(partial, path)
+            partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -103,6 +103,6 @@ def _copy_durably(source: Path, target: Path) -> None:
             shutil.copyfileobj(reader, writer, 1 << 20)
             writer.flush()
             os.fsync(writer.fileno())
-        os.replace(partial, target)
+        partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

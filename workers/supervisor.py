@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -235,7 +236,7 @@ class Supervisor:
             with socket.socket() as probe:
                 probe.settimeout(0.5)
                 return probe.connect_ex(ports[name]) == 0
-        if name == "dispatcher" or name.startswith("worker-"):
+        if name in {"bot", "notifier", "dispatcher"} or name.startswith("worker-"):
             return bootstrap.ready_file(settings, name).exists()
         return child.running is not None
 
@@ -266,7 +267,5 @@ class Supervisor:
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     """Signal what is left of a process's group; the process leads it."""
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # nothing is left

@@ -25,7 +25,7 @@ from sqlmodel import Session, col, select
 from workers.db import Database, epoch_now
 from workers.errors import LeaseLost
 from workers.tables import Task, TaskStatus
-from workers.timing import Timing as Timing
+from workers.timing import Timing
 
 log = structlog.get_logger()
 

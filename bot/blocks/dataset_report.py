@@ -51,14 +51,16 @@ def _checked(dataset: Dataset) -> list[Block]:
         lines = [
             f"✅ *{name}* · {_count(dataset.examples, 'example')} · {_format(dataset)}",
             f"{ROLES[dataset.role].capitalize()}{reason}",
-            f"{tokens.get('total', 0):,} tokens; an example has {tokens.get('min', 0):,} to {tokens.get('max', 0):,}, "
-            f"{tokens.get('median', 0):,.0f} typically",
+            (
+                f"{tokens.get('total', 0):,} tokens; an example has {tokens.get('min', 0):,} to {tokens.get('max', 0):,}, "
+                f"{tokens.get('median', 0):,.0f} typically"
+            ),
         ]
     else:
         errors = sum(1 for one in report.get("findings") or [] if one.get("severity") == "error")
         lines = [
             f"❌ *{name}* · {_count(dataset.examples, 'example')} · {_format(dataset)}",
-            f"Not trainable yet: {_count(errors, 'error')}. Mend the file and attach it again; nothing was trained on it.",
+            f"Not trainable yet: {_count(errors, 'error')}. Mend it, attach it again; nothing was trained on it.",
         ]
     blocks = [section("\n".join(lines))]
     found = _findings(report)

@@ -26,7 +26,7 @@ def key(endpoint: Endpoint, gateway: str, secret: str, key_id: int) -> Drawn:
     """The new key, for the person who asked and nobody else."""
     question = confirm("Revoke this key?", "Programs that use it are refused at once.", "Revoke", "Keep it")
     return Drawn(
-        text=f"🔑 Your key for {escape.mrkdwn(endpoint.name, 60)}: {secret} (model: {escape.code(endpoint.model, 120)})",
+        text=f"🔑 Your key for {escape.mrkdwn(endpoint.name, 60)}: {secret} (model: {escape.code(endpoint.model)})",
         blocks=[
             section(
                 f"🔑 Your key for *{escape.mrkdwn(endpoint.name, 60)}*. Copy it now: it is not shown again.\n"

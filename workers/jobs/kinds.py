@@ -36,7 +36,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "download": Kind(QueueName.SLACK, "bot.downloads:download", "workers.uploads:gave_up"),
-    "answer": Kind(QueueName.SLACK, "bot.stream:answer"),
+    "answer": Kind(QueueName.SLACK, "bot.stream:answer", "bot.stream:gave_up"),
     "check_dataset": Kind(QueueName.CPU, "workers.jobs.dataset:check", "workers.uploads:gave_up"),
     "train_local": Kind(QueueName.GPU, "workers.jobs.training:train", "workers.jobs.training:gave_up"),
     "submit": Kind(QueueName.CLOUD, "workers.jobs.training:submit", "workers.jobs.training:gave_up"),

@@ -63,7 +63,7 @@ def carry(
             try:
                 _handle(context, lease)
             except DBAPIError as error:  # not even its end could be noted: the lease runs out
-                log.error("task_left_to_its_lease", error=type(error).__name__)
+                log.exception("task_left_to_its_lease", error=type(error).__name__)
             except LeaseLost:
                 log.warning("task_lost")
 

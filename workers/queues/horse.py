@@ -17,7 +17,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 
 import structlog
 
@@ -45,7 +47,7 @@ class Horse:
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(list(command), stdin=theirs, process_group=0)
+            self._process = subprocess.Popen(list(command), stdin=theirs.fileno(), process_group=0)
         self._control = ours
         self._buffer = b""
         self.ready = False
@@ -84,17 +86,13 @@ class Horse:
     def kill(self) -> int:
         """End it and everything in its process group; returns its exit status."""
         self._control.close()
-        try:
+        with suppress(ProcessLookupError):  # it may be gone already, and its group
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it is gone already, and so is its group
         return self._process.wait()
 
     def _say(self, line: str) -> None:
-        try:
+        with suppress(ConnectionError):  # it is gone; the next `listen` says so
             self._control.sendall(line.encode())
-        except ConnectionError:
-            pass  # it is gone; the next `listen` says so
 
 
 def serve(control: socket.socket, carry: Callable[[Wanted, threading.Event], None]) -> None:
@@ -130,7 +128,7 @@ def _stop(stopping: threading.Event, inbox: "queue.SimpleQueue[Wanted | None]") 
 def take_control() -> socket.socket:
     """Turn stdin into the control socket, kept from whatever this process starts."""
     control = socket.socket(fileno=os.dup(0))
-    with open(os.devnull, "rb") as nothing:
+    with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     return control
 

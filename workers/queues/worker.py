@@ -61,7 +61,7 @@ class TaskWorker(BaseWorker):
                 stop.wait(1.0)
         self._wind_up()
         try:
-            self.register_death()
+            self.register_death()  # type: ignore[no-untyped-call]
         except RedisError as error:
             log.info("worker_left_without_goodbye", error=type(error).__name__)
 
@@ -114,13 +114,13 @@ class TaskWorker(BaseWorker):
         try:
             return job.wanted()
         except JobRefused as error:
-            log.error("job_refused", queue=self.queue.name, job_id=job.id, reason=str(error))
+            log.exception("job_refused", queue=self.queue.name, job_id=job.id, reason=str(error))
             return None
 
     def _appear(self) -> None:
         """Show the worker in Redis, again after an outage that forgot it."""
         self.connection.delete(self.key, self.queue.intermediate_queue_key)
-        self.register_birth()
+        self.register_birth()  # type: ignore[no-untyped-call]
         self.set_state(WorkerStatus.IDLE)
         self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
 

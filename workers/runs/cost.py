@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from workers.run_status import RunStatus
 from workers.runs.plan import Choices
 from workers.settings import Settings
-from workers.tables import Dataset, Run, RunStatus
+from workers.tables import Dataset, Run
 
 OVERHEAD_SECONDS = 20.0
 """Starting the trainer, loading the model and starting the evaluation, on a small machine."""

@@ -1,0 +1,55 @@
+"""`/finetune …` in a channel, and the same words after a mention of the bot."""
+
+import re
+from typing import Any
+
+from slack_bolt import Ack, App, BoltContext
+
+from bot import command_line
+from bot.blocks import words
+from bot.blocks.elements import Drawn
+from bot.listeners import start
+from bot.middleware import Desk, tell
+from workers import inbound
+from workers.rights import Actor, Verb, require
+from workers.runs import lifecycle
+
+COMMAND = re.compile(r"/finetune\b.*")
+"""The command's name; an app beside this one may have its own, such as /finetune-dev."""
+
+
+def register(app: App, desk: Desk) -> None:
+    """Listen to the command."""
+
+    @app.command(COMMAND)
+    def typed(ack: Ack, body: dict[str, Any], context: BoltContext) -> None:
+        actor = desk.people.actor(context)
+        wanted = command_line.parse(str(body.get("text") or ""))
+        with desk.context.db.write() as session:
+            new = inbound.first_time(session, actor.team_id, f"command:{body['trigger_id']}")
+            require(session, actor, Verb.VIEW)
+        if not new:
+            ack()
+        elif isinstance(wanted, command_line.Start):
+            ack()
+            start.open_form(desk, actor, body["trigger_id"])
+        else:
+            drawn = carry_out(desk, actor, wanted)
+            ack()
+            tell(desk.client, context, drawn)
+
+
+def carry_out(desk: Desk, actor: Actor, wanted: command_line.Command) -> Drawn:
+    """Do what was asked, except opening a form; returns what to say. Raises UserError."""
+    match wanted:
+        case command_line.Status():
+            with desk.context.db.read() as session:
+                return words.runs(lifecycle.visible(session, actor))
+        case command_line.Cancel(run_id):
+            with desk.context.db.write() as session:
+                run = lifecycle.cancel(session, actor, run_id)
+            return words.note(f"{run.name} (run {run.id}) is {run.status}.")
+        case command_line.Help(intro):
+            return words.help_text(intro)
+        case command_line.Start():
+            return words.help_text("A form opens only from a command or a button: type /finetune start.")

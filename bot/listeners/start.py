@@ -1,0 +1,89 @@
+"""Starting a run: the form opens at once, is filled, checked, confirmed, and becomes a run."""
+
+from typing import Any
+
+from slack_bolt import Ack, App, BoltContext
+from slack_sdk.errors import SlackApiError
+
+from bot.blocks import start_form
+from bot.blocks.elements import Block
+from bot.middleware import Desk
+from workers import inbound
+from workers.errors import InvalidPlan, UserError
+from workers.rights import Actor
+from workers.runs import cost, lifecycle, plan
+from workers.runs.plan import Choices
+
+FIELDS = frozenset(
+    {"dataset_id", "test_dataset_id", "name", "goal", "provider", "base_model", "epochs", "learning_rate", "batch_size",
+     "lora_r"}
+)  # fmt: skip
+"""The form's blocks; a problem with anything else is shown at the first."""
+
+
+def open_form(desk: Desk, actor: Actor, trigger_id: str, *, dataset_id: int | None = None) -> None:
+    """Open the form: a view at once, while Slack's trigger lives, then what is known. Call it after the ack."""
+    opened = desk.client.views_open(trigger_id=trigger_id, view=start_form.loading())
+    try:
+        with desk.context.db.read() as session:
+            form = plan.propose(session, desk.context.settings, actor, dataset_id=dataset_id)
+        view = start_form.draw(form, actor.channel_id)
+    except UserError as error:
+        view = start_form.nothing([error.user_message])
+    desk.client.views_update(view_id=opened["view"]["id"], view=view)
+
+
+def register(app: App, desk: Desk) -> None:
+    """Listen to the form and to its confirmation."""
+
+    @app.view("start_form")
+    def filled_in(ack: Ack, body: dict[str, Any], context: BoltContext) -> None:
+        view = body["view"]
+        channel_id, _ = start_form.opened(view)
+        actor = desk.people.actor(context, channel_id)
+        try:
+            choices = start_form.read(view["state"]["values"], Choices(dataset_id=0))
+            confirmation = _confirmation(desk, actor, choices, channel_id)
+        except InvalidPlan as error:
+            ack(response_action="errors", errors=_by_block(error))
+        except ValueError:
+            ack(response_action="errors", errors={"epochs": "One of the numbers could not be read."})
+        else:
+            ack(response_action="push", view=confirmation)
+
+    @app.view("confirm_start")
+    def confirmed(ack: Ack, body: dict[str, Any], context: BoltContext) -> None:
+        view = body["view"]
+        channel_id, carried = start_form.opened(view)
+        actor = desk.people.actor(context, channel_id)
+        try:
+            with desk.context.db.write() as session:
+                inbound.first_time(session, actor.team_id, f"view:{view['id']}")
+                request_key = f"{actor.team_id}:{view['id']}"
+                choices = Choices.from_json(carried)
+                lifecycle.start(session, desk.context.settings, actor, choices, request_key)
+        except InvalidPlan as error:  # something has changed since the form was filled in
+            ack(response_action="update", view=start_form.nothing([*error.problems.values(), "Start again, please."]))
+        else:
+            ack(response_action="clear")
+
+
+def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str) -> Block:
+    with desk.context.db.read() as session:
+        dataset, test = plan.checked(session, desk.context.settings, actor, choices)
+        estimate = cost.estimate(session, desk.context.settings, choices)
+    return start_form.confirmation(choices, estimate, dataset, test, channel_id)
+
+
+def _by_block(error: InvalidPlan) -> dict[str, str]:
+    return {name if name in FIELDS else "dataset_id": problem for name, problem in error.problems.items()}
+
+
+def open_if_alive(desk: Desk, actor: Actor, trigger_id: str, dataset_id: int | None) -> None:
+    """Open the form from a click; a click that Slack gave up on opens nothing."""
+    try:
+        open_form(desk, actor, trigger_id, dataset_id=dataset_id)
+    except SlackApiError as error:
+        if error.response.get("error") not in {"expired_trigger_id", "exchanged_trigger_id", "trigger_exchanged"}:
+            raise
+        raise UserError("That took too long for Slack. Click again, please.") from error

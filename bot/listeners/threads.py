@@ -1,0 +1,60 @@
+"""Messages: a reply in a thread with an endpoint is recorded for an answer; a mention is answered with help."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from slack_bolt import App, BoltContext
+
+from bot import command_line, escape
+from bot.listeners.command import carry_out
+from bot.middleware import Desk, tell
+from workers import chat, inbound
+from workers.rights import Verb, require
+
+_MENTION = re.compile(r"<@[A-Z0-9]+(?:\|[^>]*)?>\s*")
+
+
+def register(app: App, desk: Desk) -> None:
+    """Listen to messages and mentions."""
+
+    def record(event: dict[str, Any], context: BoltContext, next: Callable[[], None]) -> None:  # noqa: A002 -- Bolt's name
+        """A question to an endpoint becomes a turn before Slack is acked."""
+        thread_ts = event.get("thread_ts")
+        text = _said(event)
+        if thread_ts and thread_ts != event["ts"] and text and context.user_id and not event.get("bot_id"):
+            with desk.context.db.read() as session:
+                answered = chat.is_answered(session, context.team_id or "", context.channel_id or "", thread_ts)
+            if answered:
+                actor = desk.people.actor(context)
+                with desk.context.db.write() as session:
+                    chat.receive(session, actor, thread_ts=thread_ts, message_ts=event["ts"], text=text)
+        next()
+
+    @app.event({"type": "message", "subtype": None}, middleware=[record])
+    def said() -> None:
+        """Recorded already; the answer follows in the thread."""
+
+    @app.event("message")
+    def other_messages() -> None:
+        """Edits, deletions, joins: nothing to do."""
+
+    @app.event("app_mention")
+    def mentioned(event: dict[str, Any], context: BoltContext) -> None:
+        if event.get("files"):
+            return  # their report is the answer
+        actor = desk.people.actor(context)
+        thread_ts = str(event.get("thread_ts") or "")
+        with desk.context.db.write() as session:
+            if not inbound.first_time(session, actor.team_id, f"mention:{actor.channel_id}:{event['ts']}"):
+                return
+            if thread_ts and chat.is_answered(session, actor.team_id, actor.channel_id, thread_ts):
+                return  # the model answers in this thread
+            require(session, actor, Verb.VIEW)
+        drawn = carry_out(desk, actor, command_line.parse(_said(event)))
+        tell(desk.client, context, drawn, thread_ts=thread_ts)
+
+
+def _said(event: dict[str, Any]) -> str:
+    """What a person wrote, without the mention of the bot."""
+    return escape.from_slack(_MENTION.sub("", str(event.get("text") or ""))).strip()
