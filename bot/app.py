@@ -35,16 +35,17 @@ PATH = "/slack/events"
 
 def build(context: Context, slack: SlackSettings) -> App:
     """The app with all its listeners. Its database must give up waiting well within Slack's three seconds."""
-    before_ack = slack_client.build(slack, wait_when_limited=False, timeout=slack_client.TIMEOUT_BEFORE_ACK_SECONDS)
+    quick = slack_client.build(slack, wait_when_limited=False, timeout=slack_client.TIMEOUT_BEFORE_ACK_SECONDS)
+    reply = slack_client.build(slack, wait_when_limited=False, timeout=slack_client.TIMEOUT_AFTER_ACK_SECONDS)
     app = App(
-        client=slack_client.build(slack),
+        client=reply,
         signing_secret=slack.signing_secret.get_secret_value() or None,
         request_verification_enabled=slack.mode == "http",
         token_verification_enabled=False,
         listener_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="listener"),
     )
     app.error(on_error)
-    listeners.register(app, Desk(context=context, people=People(before_ack), client=app.client))
+    listeners.register(app, Desk(context=context, people=People(quick), client=reply))
     return app
 
 

@@ -10,6 +10,8 @@ from bot.settings import SlackSettings
 TIMEOUT_SECONDS = 20
 TIMEOUT_BEFORE_ACK_SECONDS = 2
 """A call that Slack's three seconds depend on gives up sooner."""
+TIMEOUT_AFTER_ACK_SECONDS = 10
+"""A listener that waits for Slack keeps a thread from acking others."""
 
 
 def build(slack: SlackSettings, *, wait_when_limited: bool = True, timeout: int = TIMEOUT_SECONDS) -> WebClient:

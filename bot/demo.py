@@ -27,8 +27,8 @@ FILES = ("cookbook_recipe_training.jsonl", "cookbook_recipe_validation.jsonl")
 CHANNEL = "#finetuning"
 QUESTIONS = (
     (
-        'Title: Tomato Salad\n\nIngredients: ["4 ripe tomatoes, sliced", "1/2 c. olive oil", "2 Tbsp. red wine vinegar", '
-        '"1 tsp. salt", "1/4 c. chopped fresh basil"]\n\nGeneric ingredients: '
+        'Title: Tomato Salad\n\nIngredients: ["4 ripe tomatoes, sliced", "1/2 c. olive oil", '
+        '"2 Tbsp. red wine vinegar", "1 tsp. salt", "1/4 c. chopped fresh basil"]\n\nGeneric ingredients: '
     ),
     (
         'Title: Banana Pancakes\n\nIngredients: ["2 ripe bananas, mashed", "1 1/2 c. flour", "2 eggs", "1 c. milk", '

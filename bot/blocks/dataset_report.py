@@ -52,7 +52,8 @@ def _checked(dataset: Dataset) -> list[Block]:
             f"✅ *{name}* · {_count(dataset.examples, 'example')} · {_format(dataset)}",
             f"{ROLES[dataset.role].capitalize()}{reason}",
             (
-                f"{tokens.get('total', 0):,} tokens; an example has {tokens.get('min', 0):,} to {tokens.get('max', 0):,}, "
+                f"{tokens.get('total', 0):,} tokens; an example has {tokens.get('min', 0):,} to "
+                f"{tokens.get('max', 0):,}, "
                 f"{tokens.get('median', 0):,.0f} typically"
             ),
         ]

@@ -1,0 +1,122 @@
+"""Every process is killed in the middle of training; the run ends as if nothing had happened."""
+
+import os
+import re
+import signal
+from collections import Counter
+
+import psutil
+import pytest
+from sqlmodel import col, select
+
+from bot.launch import Installation
+from tests.acceptance.conftest import examples
+from tests.acceptance.player import Player, has, said
+from workers.tables import Run, RunEvent, RunMetric
+
+STEPS = 600
+CHECKPOINT = 10
+
+
+def trainer_pid(installation: Installation) -> int:
+    """The process that trains, found among the gpu worker's descendants."""
+    worker = psutil.Process(installation.supervisor.pids()["worker-gpu"])
+    for child in worker.children(recursive=True):
+        if "providers.local.sft" in " ".join(child.cmdline()):
+            return child.pid
+    raise AssertionError("nobody trains")
+
+
+def horse_pid(installation: Installation) -> int:
+    worker = psutil.Process(installation.supervisor.pids()["worker-gpu"])
+    return next(child.pid for child in worker.children() if "workers.queues.horse" in " ".join(child.cmdline()))
+
+
+VICTIMS = {
+    "nobody": None,
+    "worker": lambda installation: installation.supervisor.pids()["worker-gpu"],
+    "horse": horse_pid,
+    "trainer": trainer_pid,
+    "bot": lambda installation: installation.supervisor.pids()["bot"],
+    "notifier": lambda installation: installation.supervisor.pids()["notifier"],
+    "valkey": lambda installation: installation.supervisor.pids()["valkey"],
+}
+
+
+@pytest.fixture(scope="module")
+def data(installation: Installation) -> None:
+    """The dataset that every run of this module learns from."""
+    player = Player(installation.sandbox_url, logs=installation.logs)
+    player.report(player.attach(("kills_train.jsonl", examples(48)), ("kills_test.jsonl", examples(12, start=48))))
+
+
+@pytest.fixture(scope="module")
+def losses() -> dict[str, dict[int, float]]:
+    """Each run's losses by step, for comparison with the unkilled one's."""
+    return {}
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.usefixtures("data")
+def test_a_kill_changes_nothing(
+    victim: str, installation: Installation, player: Player, losses: dict[str, dict[int, float]]
+):
+    card = player.start({"epochs": "50", "name": f"kill {victim}"})
+    find = VICTIMS[victim]
+    killed_at = 0
+    if find is not None:
+        killed_at = player.wait(lambda: reached(installation, 100), "step 100", 120)
+        os.kill(find(installation), signal.SIGKILL)
+    player.until_ready(card)
+
+    run, steps = of_run(installation, f"kill {victim}")
+    losses[victim] = steps
+    assert sorted(steps) == list(range(1, STEPS + 1))
+    assert f"step {STEPS} of {STEPS}" in player.card(card)
+    for step, loss in steps.items():
+        assert loss == pytest.approx(losses["nobody"][step], rel=0.02, abs=0.02), step
+    if victim in {"worker", "horse", "trainer"}:
+        assert len(resumed_at(installation, run)) == 1
+        assert resumed_at(installation, run)[0] > killed_at - CHECKPOINT
+    else:
+        assert resumed_at(installation, run) == []
+    told = Counter(kind(one) for one in player.thread(card))
+    assert {name: told[name] for name in ("curve", "evaluation", "endpoint")} == dict.fromkeys(
+        ("curve", "evaluation", "endpoint"), 1
+    )
+    assert sum(f"Run {run.id} by" in said(one) for one in player.messages()) == 1
+
+
+def reached(installation: Installation, step: int) -> int:
+    db = installation.database()
+    with db.read() as session:
+        newest = session.exec(select(Run).order_by(col(Run.id).desc()).limit(1)).one()
+    db.dispose()
+    at = int(newest.progress.get("step") or 0)
+    return at if at >= step else 0
+
+
+def of_run(installation: Installation, name: str) -> tuple[Run, dict[int, float]]:
+    db = installation.database()
+    with db.read() as session:
+        run = session.exec(select(Run).where(Run.name == name)).one()
+        metrics = session.exec(select(RunMetric).where(RunMetric.run_id == run.id)).all()
+    db.dispose()
+    return run, {one.step: one.loss for one in metrics if one.loss is not None}
+
+
+def resumed_at(installation: Installation, run: Run) -> list[int]:
+    """The steps at which later attempts went on, as the run's history says."""
+    db = installation.database()
+    with db.read() as session:
+        events = session.exec(select(RunEvent.message).where(RunEvent.run_id == run.id)).all()
+    db.dispose()
+    return [int(found[1]) for found in (re.search(r"Going on at step (\d+)", message) for message in events) if found]
+
+
+def kind(message: dict) -> str:
+    if any(file["name"].startswith("loss-curve") for file in message.get("files") or []):
+        return "curve"
+    if has(message, "endpoint_key"):
+        return "endpoint"
+    return "evaluation" if "Was it worth it?" in said(message) else "other"
