@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt
 TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
 
-.PHONY: demo run test test-all check format bench chaos fuzz setup clean
+.PHONY: demo run test test-all check format bench chaos setup clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/finetune-bot demo
@@ -33,6 +33,9 @@ format: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.ready-dev
+	@$(BIN)/pytest tests/acceptance/test_kills.py
 
 setup: $(VENV)/.ready
 

@@ -57,7 +57,9 @@ def _stay_inside(event: str, arguments: tuple[Any, ...]) -> None:
     else:
         return
     if not _is_loopback(host.decode() if isinstance(host, bytes) else host):
-        pytest.fail(f"A test wants to reach {host!r} ({event}). Tests use this machine only: 127.0.0.1 or a unix socket.")
+        pytest.fail(
+            f"A test wants to reach {host!r} ({event}). Tests use this machine only: 127.0.0.1 or a unix socket."
+        )
 
 
 def _is_loopback(host: str | None) -> bool:

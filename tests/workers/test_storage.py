@@ -68,7 +68,22 @@ def test_what_is_not_there_is_said_to_be_missing(storage, tmp_path):
 
 @pytest.mark.parametrize(
     "key",
-    ["", "/etc/passwd", "../up", "a/../../up", "a//b", "a/./b", "..", "a/", "a\\b", "a b", "a\n", "~/x", "a\0", "x" * 201],
+    [
+        "",
+        "/etc/passwd",
+        "../up",
+        "a/../../up",
+        "a//b",
+        "a/./b",
+        "..",
+        "a/",
+        "a\\b",
+        "a b",
+        "a\n",
+        "~/x",
+        "a\0",
+        "x" * 201,
+    ],
 )
 def test_bad_keys_are_refused_everywhere(local, source, tmp_path, key):
     for act in (

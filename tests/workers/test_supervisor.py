@@ -84,7 +84,9 @@ def test_what_a_process_started_goes_with_it(supervise, settings, eventually):
 
 
 def test_one_that_does_not_stop_is_killed_after_the_grace(supervise, eventually, settings):
-    deaf = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)"
+    deaf = (
+        "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)"
+    )
     with supervise(("a", (sys.executable, "-c", deaf)), grace=0.5) as running:
         eventually(lambda: "deaf" in (settings.folder / "logs" / "a.log").read_text())
         pid = running.pids()["a"]

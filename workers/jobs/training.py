@@ -37,6 +37,7 @@ LOOKUPS = (30.0, 60.0, 120.0)
 
 def train(context: Context, lease: Lease) -> None:
     """Train a run on this machine, going on from its newest checkpoint if there is one."""
+    _salvage(context, lease)
     run = _begin(lease)
     if run is None:
         return
@@ -133,6 +134,20 @@ def gave_up(session: Session, task: Task) -> None:
 
 
 _ENDED = frozenset({ProviderJobStatus.SUCCEEDED, ProviderJobStatus.FAILED, ProviderJobStatus.CANCELLED})
+
+
+def _salvage(context: Context, lease: Lease) -> None:
+    """Keep the newest checkpoint that a killed attempt has left on this host and had no time to store."""
+    with context.db.read() as session:
+        run = session.get_one(Run, lease.task.subject_id)
+    if run.status is not RunStatus.TRAINING or not run.provider_job_id:
+        return
+    try:
+        left = context.providers.training(run.provider).poll(run.provider_job_id)
+    except ProviderError as error:
+        log.info("nothing_left_on_this_host", run_id=run.id, error=type(error).__name__)
+        return
+    _keep_checkpoint(context, lease, run, left)
 
 
 def _begin(lease: Lease, *, resubmit: bool = True) -> Run | None:

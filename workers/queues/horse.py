@@ -5,7 +5,7 @@
 Executed, never forked, so that it may use threads, CUDA and anything else. It serves many tasks, because
 starting costs more than a poll does. The control socket is its stdin: "<task> <attempt>" asks for work,
 "stop" for a prompt end, and its closing means that the worker is gone: then the horse goes too, with
-everything that it has started.
+everything that it has started. (A parent-death signal would be quicker than that, and leave orphans.)
 """
 
 import os
@@ -23,7 +23,6 @@ from pathlib import Path
 
 import structlog
 
-from workers.leash import die_with_parent
 from workers.queues.job import Wanted
 
 log = structlog.get_logger()
@@ -136,7 +135,6 @@ def take_control() -> socket.socket:
 def main() -> None:
     """The process that `COMMAND` starts."""
     control = take_control()
-    die_with_parent()
     from workers.jobs import runner
     from workers.logs import configure
 
