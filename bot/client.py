@@ -1,9 +1,9 @@
-"""The one Slack client of a process: polite about rates, patient with the network."""
+"""The Slack clients of a process: polite about rates, and never sending a call twice by themselves."""
 
 from functools import lru_cache
 
 from slack_sdk import WebClient
-from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, RateLimitErrorRetryHandler
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.settings import SlackSettings
 
@@ -15,16 +15,16 @@ TIMEOUT_AFTER_ACK_SECONDS = 10
 
 
 def build(slack: SlackSettings, *, wait_when_limited: bool = True, timeout: int = TIMEOUT_SECONDS) -> WebClient:
-    """A client. `wait_when_limited`: sleep as long as Slack asks, at most twice a call; else raise at once."""
-    client = WebClient(
+    """A client. `wait_when_limited`: sleep as long as Slack asks, at most twice a call; else raise at once.
+
+    A broken connection is always raised: the call may have been carried out, and posting again would double it.
+    """
+    return WebClient(
         token=slack.bot_token.get_secret_value(),
         base_url=slack.api_url,
         timeout=timeout,
-        retry_handlers=[ConnectionErrorRetryHandler(max_retry_count=1)],
+        retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=2)] if wait_when_limited else [],
     )
-    if wait_when_limited:
-        client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
-    return client
 
 
 @lru_cache(maxsize=1)

@@ -48,6 +48,7 @@ class Printer:
     """Prints each change of the channel once, as text; edits in place as one line."""
 
     quiet: bool
+    names: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     shown: dict[str, str] = field(default_factory=dict)
 
@@ -59,6 +60,7 @@ class Printer:
     def message(self, message: dict[str, Any], who: str) -> None:
         """A message that is new, or has been edited."""
         text = "\n".join(transcript.lines(message)).strip()
+        text = re.sub(r"<@(\w+)>", lambda found: f"@{self.names.get(found[1], found[1])}", text)
         key = message["ts"]
         if not text or self.shown.get(key) == text or message.get("streaming"):
             return
@@ -79,13 +81,13 @@ class Printer:
 @contextmanager
 def _watched(person: Person, printer: Printer) -> Iterator[None]:
     """Print the channel's changes in a thread for the length of the block."""
-    names = {user["id"]: user["real_name"] for user in person.state()["users"]}
+    printer.names = {user["id"]: user["real_name"] for user in person.state()["users"]}
 
     def follow() -> None:
         for event in person.live():
             if event["type"] in {"message_posted", "message_updated", "ephemeral_posted"}:
                 message = event["message"]
-                printer.message(message, names.get(message.get("user", ""), "Finetune Bot"))
+                printer.message(message, printer.names.get(message.get("user", ""), "Finetune Bot"))
 
     thread = threading.Thread(target=follow, name="transcript", daemon=True)
     thread.start()

@@ -127,7 +127,7 @@ def confirmation(
     choices: Choices, estimate: Estimate, dataset: Dataset, test: Dataset | None, channel_id: str
 ) -> Block:
     """Plan and cost, before anything starts. Carries the choices to the last button."""
-    held = f"{escape.mrkdwn(test.name, 80)}" if test else "part of the training data, kept back"
+    held = _held_out(estimate, test)
     blocks = [
         section(
             f"*{escape.mrkdwn(choices.name, 60)}*" + (f"\n{escape.mrkdwn(choices.goal, 300)}" if choices.goal else "")
@@ -138,13 +138,21 @@ def confirmation(
             f"*Base model*\n{escape.mrkdwn(choices.base_model.split('/')[-1], 80)}",
             f"*Where*\n{'this machine: nothing leaves it' if choices.provider == 'local' else choices.provider}",
             f"*Method*\nLoRA {choices.method.upper()}, rank {choices.lora_r}",
-            f"*Steps*\n{estimate.steps:,} of {choices.batch_size} examples",
+            f"*Steps*\n{estimate.steps:,}, of {choices.batch_size} examples each",
         ),
         section(f"*Cost*: {escape.mrkdwn(estimate.line)}"),
         context("The tuned model is then compared with the base model on what neither has seen."),
     ]
     metadata = json.dumps({"channel": channel_id, "choices": choices.to_json()})
     return modal("confirm_start", "Plan and cost", blocks, submit="Start", close="Back", metadata=metadata)
+
+
+def _held_out(estimate: Estimate, test: Dataset | None) -> str:
+    if estimate.held_out == 0:
+        return "nothing: too few examples, so nothing can be claimed about the result"
+    if test is None:
+        return f"{estimate.held_out:,} examples of the same file, kept back"
+    return f"{escape.mrkdwn(test.name, 80)}, the first {estimate.held_out:,} of {test.examples:,} examples"
 
 
 def opened(view: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -20,6 +20,7 @@ class Estimate:
     """Figures of a plan. `seconds` is None until this installation has trained that model once."""
 
     examples: int
+    held_out: int
     epochs: int
     steps: int
     tokens_per_epoch: int
@@ -29,7 +30,7 @@ class Estimate:
 
     @property
     def line(self) -> str:
-        """One line for people: epochts x tokens, time, price."""
+        """One line for people: epochs x tokens, time, price."""
         time = f" · about {duration(self.seconds)} on this machine" if self.seconds else ""
         return (
             f"{self.epochs} epochs × {self.tokens_per_epoch:,} tokens ≈ {self.billed_tokens:,} tokens · "
@@ -50,6 +51,7 @@ def estimate(session: Session, settings: Settings, choices: Choices) -> Estimate
     tokens = per_epoch * choices.epochs
     return Estimate(
         examples=examples,
+        held_out=_tested_on(session, settings, dataset, choices),
         epochs=choices.epochs,
         steps=choices.epochs * math.ceil(examples / choices.batch_size),
         tokens_per_epoch=per_epoch,
@@ -64,6 +66,13 @@ def training_examples(dataset: Dataset, choices: Choices, settings: Settings) ->
     if choices.test_dataset_id is not None:
         return dataset.examples
     return dataset.examples - held_out(dataset.examples, settings.held_out_examples)
+
+
+def _tested_on(session: Session, settings: Settings, dataset: Dataset, choices: Choices) -> int:
+    """How many examples the result is tested on."""
+    if choices.test_dataset_id is None:
+        return held_out(dataset.examples, settings.held_out_examples)
+    return min(session.get_one(Dataset, choices.test_dataset_id).examples, settings.held_out_examples)
 
 
 def held_out(examples: int, most: int) -> int:

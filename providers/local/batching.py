@@ -1,0 +1,194 @@
+"""Several answers of one model, decoded together: each step writes one token of every row.
+
+Rows are aligned at their right ends; what a shorter row lacks on the left is masked. New rows join between
+two steps, and a row that is done leaves at once, so that it costs nothing any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache, DynamicLayer
+
+from providers.local.detokenise import TextStream
+from providers.local.generation import Generation, Piece
+
+_ROOM = 64
+"""Memory for so many further tokens is taken at once."""
+
+
+@dataclass
+class Row:
+    """One answer in the making."""
+
+    generation: Generation
+    prompt: list[int]
+    ends: frozenset[int]
+    text: TextStream
+    written: list[int] = field(default_factory=list)
+    random: torch.Generator | None = None
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the likeliest token is always taken."""
+        return self.generation.question.temperature <= 0
+
+    def accept(self, token: int) -> bool:
+        """Take the next token and deliver what it says. True: the answer is complete."""
+        self.written.append(token)
+        question = self.generation.question
+        ended = token in self.ends
+        piece = "" if ended else self.text.add(token)
+        reason = "stop" if ended or self.text.stopped else None
+        if reason is None and len(self.written) >= question.max_tokens:
+            reason = "length"
+        if reason is not None:
+            piece += self.text.finish()
+            self.generation.deliver(Piece(piece, reason, len(self.prompt), len(self.written)))
+        elif piece:
+            self.generation.deliver(Piece(piece))
+        return reason is not None
+
+
+class _Layer(DynamicLayer):
+    """A layer's keys and values in memory that is taken ahead, so that a step copies only what is new."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._store: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add the new keys and values at the end; returns all of them."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.hold(key_states, value_states)
+            return self.keys, self.values
+        begin = self.keys.shape[-2]
+        end = begin + key_states.shape[-2]
+        if self._store is None or end > self._store[0].shape[-2]:
+            self._store = (_roomy(self.keys, end + _ROOM), _roomy(self.values, end + _ROOM))
+        keys, values = self._store
+        keys[:, :, begin:end] = key_states
+        values[:, :, begin:end] = value_states
+        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        return self.keys, self.values
+
+    def hold(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Hold these instead."""
+        self.keys, self.values, self._store = keys, values, None
+
+
+class Batch:
+    """The running answers of one model. The caller has activated it."""
+
+    def __init__(self, model: Any, device: torch.device) -> None:
+        self._model = model
+        self._device = device
+        self._cache: Cache | None = None
+        self._mask = torch.ones((0, 0), dtype=torch.long, device=device)
+        self._last: list[int] = []
+        self.rows: list[Row] = []
+
+    def join(self, rows: Sequence[Row]) -> None:
+        """Read the prompts of new rows, write the first token of each, and let them decode with the others."""
+        longest = max(len(row.prompt) for row in rows)
+        tokens = torch.zeros((len(rows), longest), dtype=torch.long)
+        mask = torch.zeros_like(tokens)
+        for place, row in enumerate(rows):
+            tokens[place, longest - len(row.prompt) :] = torch.tensor(row.prompt)
+            mask[place, longest - len(row.prompt) :] = 1
+        mask = mask.to(self._device)
+        cache = Cache(layers=[_Layer() for _ in range(self._model.config.get_text_config().num_hidden_layers)])
+        logits = self._forward(tokens.to(self._device), mask, cache)
+        self._merge(cache, mask)
+        self.rows.extend(rows)
+        self._last.extend([0] * len(rows))
+        self._write(logits, len(self.rows) - len(rows))
+
+    def step(self) -> None:
+        """Write one more token of every row."""
+        assert self._cache is not None
+        self._leave([row.generation.cancelled.is_set() for row in self.rows])
+        if not self.rows:
+            return
+        self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
+        tokens = torch.tensor(self._last, device=self._device)[:, None]
+        self._write(self._forward(tokens, self._mask, self._cache), 0)
+
+    def _forward(self, tokens: torch.Tensor, mask: torch.Tensor, cache: Cache) -> torch.Tensor:
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        out = self._model(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: torch.Tensor = out.logits[:, -1]
+        return logits
+
+    def _write(self, logits: torch.Tensor, first: int) -> None:
+        """Choose a token for each row from `first` on; rows that are done leave."""
+        likeliest = logits.argmax(-1).tolist()
+        done = [False] * len(self.rows)
+        for place, row in enumerate(self.rows[first:]):
+            token = likeliest[place] if row.is_greedy else _draw(logits[place], row)
+            self._last[first + place] = token
+            done[first + place] = row.accept(token)
+        self._leave(done)
+
+    def _merge(self, cache: Cache, mask: torch.Tensor) -> None:
+        """Put new rows below the running ones, all aligned at the right."""
+        if self._cache is None or not self.rows:
+            self._cache, self._mask = cache, mask
+            return
+        length = max(self._mask.shape[1], mask.shape[1])
+        for old, new in zip(self._cache.layers, cache.layers, strict=True):
+            assert isinstance(old, _Layer)
+            old.hold(
+                torch.cat([_left(old.keys, length), _left(new.keys, length)]),
+                torch.cat([_left(old.values, length), _left(new.values, length)]),
+            )
+        pads = [torch.nn.functional.pad(one, (length - one.shape[1], 0)) for one in (self._mask, mask)]
+        self._mask = torch.cat(pads)
+
+    def _leave(self, done: Sequence[bool]) -> None:
+        """Take rows out, and with them the padding that only they needed."""
+        if not any(done):
+            return
+        keep = [place for place, one in enumerate(done) if not one]
+        self.rows = [self.rows[place] for place in keep]
+        self._last = [self._last[place] for place in keep]
+        if not keep:
+            self._cache = None
+            return
+        assert self._cache is not None
+        index = torch.tensor(keep, device=self._device)
+        mask = self._mask[index]
+        unused = int((mask.sum(0) == 0).long().cumprod(0).sum())
+        self._mask = mask[:, unused:]
+        for layer in self._cache.layers:
+            assert isinstance(layer, _Layer)
+            layer.hold(layer.keys[index, :, unused:], layer.values[index, :, unused:])
+
+
+def _roomy(held: torch.Tensor, length: int) -> torch.Tensor:
+    store = held.new_empty((*held.shape[:2], length, held.shape[3]))
+    store[:, :, : held.shape[2]] = held
+    return store
+
+
+def _left(held: torch.Tensor, length: int) -> torch.Tensor:
+    return torch.nn.functional.pad(held, (0, 0, length - held.shape[2], 0))
+
+
+def _draw(logits: torch.Tensor, row: Row) -> int:
+    """A token by chance, as the question's temperature and top_p want it."""
+    question = row.generation.question
+    shares, order = torch.softmax(logits.float() / question.temperature, -1).sort(descending=True)
+    shares = shares.masked_fill(shares.cumsum(-1) - shares > question.top_p, 0.0).cpu()
+    return int(order[torch.multinomial(shares, 1, generator=row.random)])

@@ -1,0 +1,100 @@
+"""What the trainer tells while it trains, and how it hears that it should stop."""
+
+import math
+import time
+from typing import Any
+
+import psutil
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from providers.base import MetricPoint
+from providers.errors import TrainingFailed
+from providers.local.control import Control
+from providers.local.run_folder import COMPLETE, Reporter, RunFolder
+
+
+class Progress(TrainerCallback):
+    """A line of figures after each step; a mark in each complete checkpoint; a checkpoint before a pause."""
+
+    def __init__(self, folder: RunFolder, reporter: Reporter, control: Control) -> None:
+        self._folder = folder
+        self._reporter = reporter
+        self._control = control
+        self._process = psutil.Process()
+        self._first_step = 0
+        self._first_at = 0.0
+        self._logged_at = 0.0
+        self._tokens = 0
+        self.paused = False
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
+        """Note where it begins: at a checkpoint's step, if it goes on from one."""
+        self._first_step, self._first_at = state.global_step, time.monotonic()
+        self._logged_at = self._first_at
+        self._reporter.say(step=state.global_step, total_steps=state.max_steps, total_epochs=args.num_train_epochs)
+
+    def on_step_end(self, _args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Stop with a checkpoint if a pause is wanted and there is anything left to do."""
+        if self._control.pause_wanted.is_set() and state.global_step < state.max_steps:
+            control.should_save = True
+            control.should_training_stop = True
+            self.paused = True
+
+    def on_save(self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
+        """The checkpoint is complete: say so in it."""
+        (self._folder.checkpoints_folder / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+    def on_log(
+        self,
+        _args: TrainingArguments,
+        state: TrainerState,
+        _control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Tell the figures of a step, or of a validation. Raises TrainingFailed if the loss is no number."""
+        figures = logs or {}
+        if "eval_loss" in figures:
+            point = MetricPoint(state.global_step, epoch=state.epoch, validation_loss=_finite(figures["eval_loss"]))
+            self._folder.append(point)
+        if "loss" in figures:
+            self._step(state, figures)
+
+    def _step(self, state: TrainerState, figures: dict[str, Any]) -> None:
+        now = time.monotonic()
+        tokens = int(figures.get("num_tokens", 0))
+        new_tokens, seconds = tokens - self._tokens, now - self._logged_at
+        self._tokens, self._logged_at = tokens, now
+        loss = float(figures["loss"])
+        if not math.isfinite(loss):
+            raise TrainingFailed(
+                f"The training became unstable at step {state.global_step}: its loss is no longer a number. "
+                "Start again with a learning rate ten times lower."
+            )
+        point = MetricPoint(
+            step=state.global_step,
+            epoch=state.epoch,
+            loss=loss,
+            learning_rate=figures.get("learning_rate"),
+            tokens_per_second=new_tokens / seconds if seconds > 0 else None,
+            memory_bytes=self._memory(),
+        )
+        self._folder.append(point)
+        done = state.global_step - self._first_step
+        pace = (now - self._first_at) / max(1, done)
+        self._reporter.say(
+            step=state.global_step,
+            trained_tokens=tokens,
+            eta_seconds=pace * (state.max_steps - state.global_step),
+        )
+
+    def _memory(self) -> int:
+        if torch.cuda.is_available():
+            return int(torch.cuda.max_memory_allocated())
+        return int(self._process.memory_info().rss)
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
