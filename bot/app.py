@@ -1,5 +1,6 @@
 """The process that listens: Bolt over Socket Mode, or over signed HTTP behind a reverse proxy."""
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -36,6 +37,7 @@ PATH = "/slack/events"
 def build(context: Context, slack: SlackSettings) -> App:
     """The app with all its listeners. Its database must give up waiting well within Slack's three seconds."""
     quick = slack_client.build(slack, wait_when_limited=False, timeout=slack_client.TIMEOUT_BEFORE_ACK_SECONDS)
+    logging.getLogger("slack_bolt.App").addFilter(_is_no_surprise)
     reply = slack_client.build(slack, wait_when_limited=False, timeout=slack_client.TIMEOUT_AFTER_ACK_SECONDS)
     app = App(
         client=reply,
@@ -47,6 +49,11 @@ def build(context: Context, slack: SlackSettings) -> App:
     app.error(on_error)
     listeners.register(app, Desk(context=context, people=People(quick), client=reply))
     return app
+
+
+def _is_no_surprise(record: logging.LogRecord) -> bool:
+    """Bolt warns that it does not take the token from the environment: it has our client, with the same token."""
+    return "`token` will be unused" not in record.getMessage()
 
 
 def serve(context: Context, slack: SlackSettings) -> None:

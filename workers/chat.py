@@ -99,7 +99,7 @@ def receive(session: Session, actor: Actor, *, thread_ts: str, message_ts: str, 
         creator_id=actor.user_id,
         thread_id=thread.id or 0,
         message_ts=message_ts,
-        question=text.strip()[:MOST_CHARACTERS],
+        question=text.replace("\x00", "").strip()[:MOST_CHARACTERS],
     )
     session.add(turn)
     session.flush()

@@ -246,7 +246,8 @@ BLOCKS: dict[str, Shape] = {
     "file": Shape({"external_id": Words(255, 1), "source": OneOf(("remote",))}, needs=("external_id", "source")),
     "video": Shape(
         {"title": Text(199), "video_url": URL, "thumbnail_url": URL, "alt_text": Words(2000, 1),
-         "author_name": Words(49), "description": Text(199), "provider_icon_url": URL, "provider_name": Words(255), "title_url": URL},
+         "author_name": Words(49), "description": Text(199), "provider_icon_url": URL, "provider_name": Words(255),
+         "title_url": URL},
         needs=("title", "video_url", "thumbnail_url", "alt_text"),
     ),
     "table": Shape(

@@ -26,8 +26,9 @@ class Row:
     prompt: list[int]
     ends: frozenset[int]
     text: TextStream
-    written: list[int] = field(default_factory=list)
+    limit: int
     random: torch.Generator | None = None
+    written: list[int] = field(default_factory=list)
 
     @property
     def is_greedy(self) -> bool:
@@ -37,11 +38,10 @@ class Row:
     def accept(self, token: int) -> bool:
         """Take the next token and deliver what it says. True: the answer is complete."""
         self.written.append(token)
-        question = self.generation.question
         ended = token in self.ends
         piece = "" if ended else self.text.add(token)
         reason = "stop" if ended or self.text.stopped else None
-        if reason is None and len(self.written) >= question.max_tokens:
+        if reason is None and len(self.written) >= self.limit:
             reason = "length"
         if reason is not None:
             piece += self.text.finish()

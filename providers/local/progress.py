@@ -26,7 +26,12 @@ class Progress(TrainerCallback):
         self._first_at = 0.0
         self._logged_at = 0.0
         self._tokens = 0
+        self._logged_tokens = 0
         self.paused = False
+
+    def count(self, tokens: int) -> None:
+        """So many tokens have been read in a batch."""
+        self._tokens += tokens
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         """Note where it begins: at a checkpoint's step, if it goes on from one."""
@@ -63,9 +68,8 @@ class Progress(TrainerCallback):
 
     def _step(self, state: TrainerState, figures: dict[str, Any]) -> None:
         now = time.monotonic()
-        tokens = int(figures.get("num_tokens", 0))
-        new_tokens, seconds = tokens - self._tokens, now - self._logged_at
-        self._tokens, self._logged_at = tokens, now
+        new_tokens, seconds = self._tokens - self._logged_tokens, now - self._logged_at
+        self._logged_tokens, self._logged_at = self._tokens, now
         loss = float(figures["loss"])
         if not math.isfinite(loss):
             raise TrainingFailed(
@@ -85,7 +89,7 @@ class Progress(TrainerCallback):
         pace = (now - self._first_at) / max(1, done)
         self._reporter.say(
             step=state.global_step,
-            trained_tokens=tokens,
+            trained_tokens=self._tokens,
             eta_seconds=pace * (state.max_steps - state.global_step),
         )
 

@@ -87,8 +87,8 @@ def _train(folder: RunFolder, cache: Path, reporter: Reporter, control: Control)
     import torch
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
-    from trl.trainer.sft_trainer import SFTTrainer
 
+    from providers.local.learning import LearningTrainer
     from providers.local.progress import Progress
 
     torch.set_num_threads(usable_cores())
@@ -114,7 +114,7 @@ def _train(folder: RunFolder, cache: Path, reporter: Reporter, control: Control)
         task_type="CAUSAL_LM",
     )
     progress = Progress(folder, reporter, control)
-    trainer = SFTTrainer(
+    trainer = LearningTrainer(
         model=model,
         args=_arguments(request, knobs, folder, large=model.num_parameters() > _LARGE, validate=validation is not None),
         train_dataset=_dataset(train),
@@ -122,6 +122,7 @@ def _train(folder: RunFolder, cache: Path, reporter: Reporter, control: Control)
         processing_class=tokenizer,
         peft_config=lora,
         callbacks=[progress],
+        count=progress.count,
     )
     control.training_begins()
     reporter.stage("training")
@@ -202,4 +203,7 @@ def _save(model: Any, tokenizer: Any, request: TrainingRequest, folder: RunFolde
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # taking the libraries down in order takes seconds, and everything is written

@@ -17,8 +17,9 @@ from workers.tables import Announcement, Owned
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(rate_limits=False) as running:
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Without limits of rate; `@pytest.mark.parametrize("sandbox", [{...}], indirect=True)` says more."""
+    with Sandbox(rate_limits=False, **getattr(request, "param", {})) as running:
         yield running
 
 

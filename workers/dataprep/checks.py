@@ -83,7 +83,7 @@ def missing_content(record: Mapping[str, Any]) -> Iterator[Found]:
         if "content" not in message or any(message.get(key) for key in CALLS):
             continue
         content = message["content"]
-        if isinstance(content, list) and content:
+        if isinstance(content, list) and content and all(isinstance(one, dict) and "type" in one for one in content):
             continue
         if not isinstance(content, str) or not content:
             yield Found("missing_content", "The message has no text.", place, "drop")
@@ -98,7 +98,7 @@ def example_missing_assistant_message(record: Mapping[str, Any]) -> Iterator[Fou
 
 def missing_system_message(record: Mapping[str, Any]) -> Iterator[Found]:
     """No system message: fine, if it will be missing when the model is used too."""
-    if not any(one.get("role") in {"system", "developer"} for one in _messages(record)):
+    if not any(one.get("role") in ("system", "developer") for one in _messages(record)):  # a role may be anything
         yield Found("missing_system_message", "There is no system message.", severity=Severity.WARNING)
 
 

@@ -58,7 +58,7 @@ def _what_else(path: Path, encoding: str, first: list[Record]) -> str:
     if not values:
         with path.open("r", encoding=encoding, errors="replace") as file:
             start = file.readline(200).strip()
-        if first and start.startswith("{"):
+        if first and start.startswith(("{", "[")):
             return f"Its first line is not valid JSON ({first[0].problem.rstrip('.')}). {WANTED}"
         if start.count(",") >= 1 or "\t" in start:
             return f"It looks like a table (CSV or TSV), which cannot be read yet. {WANTED}"

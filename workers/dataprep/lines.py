@@ -49,7 +49,7 @@ def encoding_of(path: Path, max_bytes: int) -> str:
         )
     with path.open("rb") as file:
         head = file.read(65_536)
-    if not head.strip():
+    if not head.removeprefix(b"\xef\xbb\xbf").strip():
         raise UnreadableDataset(f"It is empty. {WANTED}")
     for magic, what in MAGIC.items():
         if head.startswith(magic):
@@ -65,7 +65,17 @@ def encoding_of(path: Path, max_bytes: int) -> str:
 
 
 def records(path: Path, encoding: str) -> Iterator[Record]:
-    """Every record: a line of JSONL each, or the members of one JSON array or object that spans lines."""
+    """Every record: a line of JSONL each, or the members of one JSON array or object that spans lines.
+
+    Raises UnreadableDataset where text that claims to be UTF-16 is not.
+    """
+    try:
+        yield from _records(path, encoding)
+    except UnicodeDecodeError:
+        raise UnreadableDataset(f"Its text is damaged: it is not valid {encoding.upper()}. {WANTED}") from None
+
+
+def _records(path: Path, encoding: str) -> Iterator[Record]:
     if _is_one_document(path, encoding):
         yield from _document(path, encoding)
         return
@@ -97,7 +107,9 @@ def _is_one_document(path: Path, encoding: str) -> bool:
         if first.lstrip().startswith("["):
             return True
         rest = file.readline(1000)
-    return first.strip() == "{" or (first.lstrip().startswith("{") and rest.startswith((" ", "\t")))
+    if not first.lstrip().startswith("{"):
+        return False
+    return first.strip() == "{" or (rest.startswith((" ", "\t")) and bool(_record(1, first).problem))
 
 
 def _document(path: Path, encoding: str) -> Iterator[Record]:
@@ -115,13 +127,18 @@ def _record(number: int, text: str, *, cut: bool = False) -> Record:
     if any("\ud800" <= character <= "\udfff" for character in text):
         return Record(number, None, "The line has bytes that are not valid UTF-8 text.")
     try:
-        return Record(number, json.loads(text, parse_constant=_refuse_constant))
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if "\\ud" in text or "\\uD" in text:  # halves of a character, which must stand in pairs
+            json.dumps(value, ensure_ascii=False).encode()
+        return Record(number, value)
     except json.JSONDecodeError as error:
         where = f"at character {error.pos + 1}"
         last = " The file seems to be cut off here." if cut else ""
         return Record(number, None, f"Not valid JSON {where}: {error.msg}.{last}")
     except RecursionError:
         return Record(number, None, "The JSON is nested too deeply.")
+    except UnicodeEncodeError:
+        return Record(number, None, "The line has half a character (a lone surrogate), which is no valid text.")
     except ValueError as error:
         return Record(number, None, f"Not valid JSON: {error}.")
 

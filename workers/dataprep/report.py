@@ -123,7 +123,8 @@ def check_file(
         if len(samples) < 3 and notes.errors == before:
             samples.append(example)
     if 0 < examples < FEW_EXAMPLES:
-        words = f"Only {examples} examples: hosted providers want at least {FEW_EXAMPLES}, and 50 to 100 teach more."
+        few = "1 example" if examples == 1 else f"{examples} examples"
+        words = f"Only {few}: hosted providers want at least {FEW_EXAMPLES}, and 50 to 100 teach more."
         notes.add(Found("too_few_examples", words, severity=Severity.WARNING), None)
     epochs = tokens.default_epochs(examples)
     return DatasetReport(

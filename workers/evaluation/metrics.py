@@ -55,15 +55,17 @@ def _record(answer: str, reference: str) -> Scores:
     }
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[Hashable]:
-    if isinstance(value, dict) and value:
-        for key, one in value.items():
-            yield from _leaves(one, f"{path}.{key}")
-    elif isinstance(value, list) and value:
-        for one in value:
-            yield from _leaves(one, f"{path}[]")
-    else:
-        yield path, repr(value)
+def _leaves(value: Any) -> Iterator[Hashable]:
+    """Not by recursion: a model may nest as deeply as it likes."""
+    todo = [("", value)]
+    while todo:
+        path, one = todo.pop()
+        if isinstance(one, dict) and one:
+            todo += [(f"{path}.{key}", member) for key, member in one.items()]
+        elif isinstance(one, list) and one:
+            todo += [(f"{path}[]", member) for member in one]
+        else:
+            yield path, repr(one)
 
 
 def _number(answer: str, reference: str) -> Scores:

@@ -63,6 +63,7 @@ def submit(context: Context, lease: Lease) -> None:
         return
     provider = context.providers.training(run.provider)
     folder = context.settings.runs_folder / str(run.id) / "submit"
+    sent_before = True
     try:
         request = replace(_request(context, run, folder), key=f"run-{run.id}")
         with lease.write() as session:
@@ -78,6 +79,9 @@ def submit(context: Context, lease: Lease) -> None:
         job = None
     except ProviderError as error:
         if error.retryable:
+            if not sent_before:  # it was refused for now, so nothing is there: it may be sent again
+                with lease.write() as session:
+                    _locked(session, run).provider_job_id = ""
             raise RetryLater(error.user_message, error.retry_after or POLL_SECONDS) from error
         _failed(lease, run, error.user_message)
         return

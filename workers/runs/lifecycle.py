@@ -72,6 +72,7 @@ def start(session: Session, settings: Settings, actor: Actor, choices: Choices, 
 def transition(session: Session, run: Run, status: RunStatus, reason: str = "") -> None:
     """Move the run, write its history and redraw its card. Raises IllegalTransition."""
     check_transition(run.status, status)
+    reason = reason.replace("\x00", "")  # a character that PostgreSQL cannot keep
     run.status = status
     run.status_reason = reason
     now = time.time()

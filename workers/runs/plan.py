@@ -20,6 +20,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "lora_r": (1, 512),
 }
 """The sensible range of each knob, both ends included."""
+MOST_NAME_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ def _free_name(dataset: Dataset) -> str:
     stem = re.sub(r"\.(jsonl?|csv|tsv|txt)$", "", dataset.name.lower())
     stem = re.sub(r"[-_. ]*(train|training|data|dataset)$", "", stem)
     stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "model"
-    return f"{stem[:40]}-v{dataset.version}"
+    version = f"-v{dataset.version}"
+    return stem[: MOST_NAME_CHARACTERS - len(version)].rstrip("-") + version
 
 
 def checked(session: Session, settings: Settings, actor: Actor, choices: Choices) -> tuple[Dataset, Dataset | None]:
@@ -176,8 +178,9 @@ def checked(session: Session, settings: Settings, actor: Actor, choices: Choices
             )
         elif not test.trainable:
             problems["test_dataset_id"] = "This dataset has errors. Mend them and attach it again."
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}", choices.name.strip()):
-        problems["name"] = "Use 1 to 40 letters, digits, spaces, dots, hyphens or underscores."
+    name = choices.name.strip()
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", name) or len(name) > MOST_NAME_CHARACTERS:
+        problems["name"] = f"Use 1 to {MOST_NAME_CHARACTERS} letters, digits, spaces, dots, hyphens or underscores."
     for knob, (low, high) in LIMITS.items():
         if not low <= float(getattr(choices, knob)) <= high:
             problems[knob] = f"Must be between {low:g} and {high:g}."

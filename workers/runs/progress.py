@@ -1,5 +1,6 @@
 """A provider job's news, written into the run: metrics, what the card shows, and its end."""
 
+import math
 import time
 from typing import Any
 
@@ -10,6 +11,9 @@ from workers import announcements, tasks
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
 from workers.tables import Run, RunEvent, RunMetric
+
+FIGURES = ("epoch", "loss", "validation_loss", "learning_rate", "tokens_per_second", "memory_bytes")
+"""What a metric point says, by name."""
 
 
 def record(session: Session, run: Run, job: ProviderJob) -> None:
@@ -28,23 +32,18 @@ def record(session: Session, run: Run, job: ProviderJob) -> None:
 
 
 def _keep(session: Session, run: Run, point: MetricPoint) -> None:
-    session.merge(
-        RunMetric(
-            run_id=run.id or 0,
-            step=point.step,
-            attempt=run.submit_attempt,
-            epoch=point.epoch,
-            loss=point.loss,
-            validation_loss=point.validation_loss,
-            learning_rate=point.learning_rate,
-            tokens_per_second=point.tokens_per_second,
-            memory_bytes=point.memory_bytes,
-        )
-    )
+    figures = {name: _known(getattr(point, name)) for name in FIGURES}
+    session.merge(RunMetric(run_id=run.id or 0, step=point.step, attempt=run.submit_attempt, **figures))
+
+
+def _known(value: float | None) -> float | None:
+    """The figure, unless it is no number: a diverged training's loss, which JSON cannot hold."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _log(session: Session, run: Run, event: ProviderEvent) -> None:
-    session.add(RunEvent(run_id=run.id or 0, at=event.at, kind=f"provider_{event.level}", message=event.message[:2000]))
+    message = event.message.replace("\x00", "")[:2000]  # a character that PostgreSQL cannot keep
+    session.add(RunEvent(run_id=run.id or 0, at=event.at, kind=f"provider_{event.level}", message=message))
 
 
 def _shown(before: dict[str, Any], job: ProviderJob) -> dict[str, Any]:
@@ -53,17 +52,17 @@ def _shown(before: dict[str, Any], job: ProviderJob) -> dict[str, Any]:
     after["stage"] = job.stage
     after["vendor_status"] = job.vendor_status
     for name in ("total_steps", "total_epochs", "eta_seconds", "trained_tokens"):
-        value = getattr(job, name)
+        value = _known(getattr(job, name))
         if value is not None:
             after[name] = value
     after["step"] = job.step
     for point in job.metrics:
-        for name in ("epoch", "loss", "validation_loss", "learning_rate", "tokens_per_second", "memory_bytes"):
-            value = getattr(point, name)
+        for name in FIGURES:
+            value = _known(getattr(point, name))
             if value is not None:
                 after[name] = value
-        if point.loss is not None:
-            after.setdefault("first_loss", point.loss)
+        if "loss" in after:
+            after.setdefault("first_loss", after["loss"])
     return after
 
 

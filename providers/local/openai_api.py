@@ -1,0 +1,234 @@
+"""OpenAI's chat completions over HTTP, in front of the engine."""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field, field_validator
+
+from providers.errors import NotFound
+from providers.local.engine import Busy, Engine
+from providers.local.generation import Failure, Generation, Piece, Question
+
+DEFAULT_TOKENS = 512
+_LOOK_SECONDS = 0.5
+"""How often it is looked whether a client that waits for a whole answer is still there."""
+
+
+class TextPart(BaseModel):
+    """A part of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """A message of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    def plain(self) -> dict[str, str]:
+        """As a chat template wants it."""
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return {"role": "system" if self.role == "developer" else self.role, "content": text}
+
+
+class StreamOptions(BaseModel):
+    """What a stream should carry besides text."""
+
+    include_usage: bool = False
+
+
+class Completion(BaseModel):
+    """The part of OpenAI's request that is understood here. What would change the answer is refused, not ignored."""
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    stop: list[str] = Field(default_factory=list, max_length=4)
+    seed: int | None = None
+    n: Literal[1] = 1
+    stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
+    tools: None = None
+    response_format: None = None
+    logprobs: Literal[False] | None = None
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _list_of_stops(cls, value: Any) -> Any:
+        return [] if value is None else [value] if isinstance(value, str) else value
+
+    @field_validator("stream_options", mode="before")
+    @classmethod
+    def _default_options(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+
+class _Answer:
+    """An answer on its way from the engine's thread to a client."""
+
+    def __init__(self, engine: Engine, question: Question) -> None:
+        """Ask. Raises Busy."""
+        self.id = f"chatcmpl-{uuid.uuid4().hex}"
+        self.created = int(time.time())
+        self._pieces: asyncio.Queue[Piece | Failure] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        put = self._pieces.put_nowait
+
+        def deliver(piece: Piece | Failure) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(put, piece)
+
+        self._generation: Generation = engine.ask(question, deliver)
+
+    async def next(self, seconds: float | None = None) -> Piece | Failure:
+        """The next piece. Raises TimeoutError."""
+        return await asyncio.wait_for(self._pieces.get(), seconds)
+
+    def leave(self) -> None:
+        """Nobody wants the rest."""
+        self._generation.cancelled.set()
+
+
+def build(engine: Engine) -> FastAPI:
+    """The application. The engine is started and stopped by whoever runs it."""
+    app = FastAPI(title="Finetune Bot's model server", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors()[:5])
+        return _error(Failure(400, "invalid_request_error", problems))
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        return JSONResponse({"ready": engine.is_alive}, 200 if engine.is_alive else 503)
+
+    @app.get("/v1/models")
+    def models() -> dict[str, Any]:
+        entries = engine.catalogue.entries().values()
+        data = [
+            {"id": one.name, "object": "model", "created": 0, "owned_by": "finetune-bot", "root": one.base_model}
+            for one in entries
+        ]
+        return {"object": "list", "data": data}
+
+    @app.post("/v1/chat/completions", response_model=None)
+    async def complete(completion: Completion, request: Request) -> Response:
+        try:
+            entry = await asyncio.to_thread(engine.catalogue.find, completion.model)
+            answer = _Answer(
+                engine,
+                Question(
+                    entry=entry,
+                    messages=[one.plain() for one in completion.messages],
+                    max_tokens=completion.max_completion_tokens or completion.max_tokens or DEFAULT_TOKENS,
+                    temperature=completion.temperature,
+                    top_p=completion.top_p,
+                    stops=completion.stop,
+                    seed=completion.seed,
+                ),
+            )
+        except NotFound as error:
+            return _error(Failure(404, "model_not_found", error.user_message))
+        except Busy:
+            return _error(Failure(429, "rate_limit_exceeded", "Too many questions wait already."))
+        return await (_stream if completion.stream else _whole)(answer, completion, request)
+
+    return app
+
+
+async def _whole(answer: _Answer, completion: Completion, request: Request) -> Response:
+    """The answer in one piece."""
+    text = ""
+    try:
+        while True:
+            try:
+                piece = await answer.next(_LOOK_SECONDS)
+            except TimeoutError:
+                if await request.is_disconnected():
+                    return Response(status_code=499)
+                continue
+            if isinstance(piece, Failure):
+                return _error(piece)
+            text += piece.text
+            if piece.finish_reason is not None:
+                break
+    finally:
+        answer.leave()
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": piece.finish_reason}
+    return JSONResponse({**_head(answer, completion, "chat.completion"), "choices": [choice], "usage": _usage(piece)})
+
+
+async def _stream(answer: _Answer, completion: Completion, _request: Request) -> Response:
+    """The answer as it is written. What fails before its first piece has a status of its own."""
+    try:
+        first = await answer.next()
+    except asyncio.CancelledError:
+        answer.leave()
+        raise
+    if isinstance(first, Failure):
+        return _error(first)
+    return StreamingResponse(_events(answer, completion, first), media_type="text/event-stream")
+
+
+async def _events(answer: _Answer, completion: Completion, piece: Piece | Failure) -> AsyncIterator[str]:
+    head = _head(answer, completion, "chat.completion.chunk")
+    try:
+        yield _event({**head, "choices": [_choice({"role": "assistant", "content": ""})]})
+        while isinstance(piece, Piece):
+            if piece.text:
+                yield _event({**head, "choices": [_choice({"content": piece.text})]})
+            if piece.finish_reason is not None:
+                yield _event({**head, "choices": [_choice({}, piece.finish_reason)]})
+                if completion.stream_options.include_usage:
+                    yield _event({**head, "choices": [], "usage": _usage(piece)})
+                yield "data: [DONE]\n\n"
+                return
+            piece = await answer.next()
+        yield _event(_error_body(piece))
+    finally:
+        answer.leave()
+
+
+def _head(answer: _Answer, completion: Completion, kind: str) -> dict[str, Any]:
+    return {"id": answer.id, "object": kind, "created": answer.created, "model": completion.model}
+
+
+def _choice(delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": reason}
+
+
+def _usage(last: Piece) -> dict[str, int]:
+    return {
+        "prompt_tokens": last.prompt_tokens,
+        "completion_tokens": last.completion_tokens,
+        "total_tokens": last.prompt_tokens + last.completion_tokens,
+    }
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data)}\n\n"
+
+
+def _error_body(failure: Failure) -> dict[str, Any]:
+    kind = "invalid_request_error" if failure.status < 500 else "server_error"
+    return {"error": {"message": failure.message, "type": kind, "param": None, "code": failure.code}}
+
+
+def _error(failure: Failure) -> JSONResponse:
+    return JSONResponse(_error_body(failure), failure.status)

@@ -1,0 +1,55 @@
+"""The model server: answers for base models and tuned ones over HTTP, as OpenAI does.
+
+python -m providers.local.serve --models FOLDER --cache FOLDER --port 8090 [--host 127.0.0.1]
+"""
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from providers.local import openai_api
+from providers.local.catalogue import Catalogue
+from providers.local.engine import Engine, open_engine
+from providers.local.settings import shut_off
+
+GRACE_SECONDS = 3
+"""How long running answers may go on after a stop."""
+
+
+def main() -> None:
+    """Serve until a signal comes."""
+    parser = argparse.ArgumentParser(prog="python -m providers.local.serve", description="Serve local models.")
+    parser.add_argument("--models", type=Path, required=True, help="folder of tuned models, a folder each")
+    parser.add_argument("--cache", type=Path, required=True, help="folder where base models are unpacked")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    arguments = parser.parse_args()
+    shut_off()
+    engine = open_engine(Catalogue(arguments.models, arguments.cache), arguments.cache)
+    app = openai_api.build(engine)
+    app.router.lifespan_context = _running(engine)
+    uvicorn.run(
+        app,
+        host=arguments.host,
+        port=arguments.port,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _running(engine: Engine):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        engine.start()
+        yield
+        engine.stop()
+
+    return lifespan
+
+
+if __name__ == "__main__":
+    main()
