@@ -34,6 +34,7 @@ class ProviderJobStatus(StrEnum):
     SUCCEEDED = "succeeded"  # a tuned model exists
     FAILED = "failed"  # ended without a model; `error` says why
     CANCELLED = "cancelled"  # ended on request
+    INTERRUPTED = "interrupted"  # killed from outside; a new submission goes on from its last checkpoint
     UNKNOWN = "unknown"  # a state we have no word for: kept in `vendor_status`, never guessed
 
 

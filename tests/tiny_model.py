@@ -1,6 +1,6 @@
 """A language model of a few hundred thousand parameters, made in a second from nothing: for tests.
 
-    python -m tests.tiny_model FOLDER
+python -m tests.tiny_model FOLDER
 """
 
 import sys

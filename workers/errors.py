@@ -7,6 +7,7 @@ FinetuneBotError
 │   ├── InvalidPlan         problems with a run's plan, all of them, by field
 │   └── FileRefused         a file that cannot become a dataset
 ├── IllegalTransition       a run cannot go from this state to that one
+├── Interrupted             a trainer was killed from outside; the next attempt goes on where it was
 ├── LeaseLost               another worker owns the task now: stop at once, change nothing
 ├── RetryLater              the task should be tried again after a while
 └── SetupProblem            this machine or its settings are not ready; says what to do
@@ -49,6 +50,10 @@ class FileRefused(UserError):
 
 class IllegalTransition(FinetuneBotError):
     """A run cannot go from this state to that one."""
+
+
+class Interrupted(FinetuneBotError):
+    """A trainer was killed from outside; the next attempt goes on where it was."""
 
 
 class LeaseLost(FinetuneBotError):

@@ -129,10 +129,10 @@ class Person:
         """Stop a streaming answer."""
         return self._post("/sandbox/streams/stop", {"channel": message["channel"], "ts": message["ts"]})
 
-    def options(self, shown: Mapping[str, Any], action_id: str, typed: str) -> Json:
+    def options(self, shown: Mapping[str, Any], action_id: str, typed: str, block_id: str = "") -> Json:
         """What an external select offers for what was typed."""
         place = {name: "1" if value is True else value for name, value in _place(shown).items()}
-        return self._get("/sandbox/options", user=self.id, action_id=action_id, value=typed, **place)
+        return self._get("/sandbox/options", user=self.id, action_id=action_id, block_id=block_id, value=typed, **place)
 
     def download(self, file: Mapping[str, Any]) -> bytes:
         """A file's bytes, as the person may read them."""

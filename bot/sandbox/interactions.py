@@ -58,9 +58,8 @@ async def act(hub: Hub, user_id: str, target: Target, given: Json) -> Json:
     """Use one control. Raises SlackProblem if there is no such control."""
     block, element = states.find(target.blocks, str(given.get("action_id")), str(given.get("block_id") or ""))
     value = plain_value(element, given)
-    for block_id, values in (given.get("values") or {}).items():
-        target.values.setdefault(block_id, {}).update(values)
     made = states.action(hub, block, element, value)
+    target.values.update(states.merged(target.values, given.get("values")))
     if element["type"] not in states.STATELESS:
         target.values.setdefault(block["block_id"], {})[element["action_id"]] = value
     payload: Json = {**_common(hub, user_id, "block_actions"), **target.fields, "actions": [made]}
@@ -93,13 +92,13 @@ def in_view(view: View) -> Target:
     return Target(view.body["blocks"], view.values, view=view)
 
 
-async def submit(hub: Hub, view: View, values: dict[str, Json]) -> Json:
-    """Submit a form, and do with it what the app says."""
-    for block_id, chosen in values.items():
-        view.values.setdefault(block_id, {}).update(chosen)
-    problems = states.problems(hub, view.body["blocks"], view.values)
+async def submit(hub: Hub, view: View, given: Any) -> Json:
+    """Submit a form, and do with it what the app says. Raises SlackProblem."""
+    values = states.merged(view.values, given)
+    problems = states.problems(hub, view.body["blocks"], values)
     if problems:
-        return {"ok": True, "errors": problems, "closed": False, "checked": "client"}
+        return {"ok": True, "errors": problems, "closed": False}
+    view.values = values
     shown = stacks.shown(hub, view)
     payload = {**_common(hub, view.user, "view_submission"), "view": shown, "response_urls": []}
     answer = await hub.delivery.ask(What.INTERACTION, payload)

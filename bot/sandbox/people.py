@@ -151,7 +151,7 @@ def _view(hub: Hub, me: str, view_id: str) -> View:
 
 async def submit(hub: Hub, me: str, given: Json) -> Json:
     """Submit a form."""
-    return await interactions.submit(hub, _modal(hub, me, given), given.get("values") or {})
+    return await interactions.submit(hub, _modal(hub, me, given), given.get("values"))
 
 
 async def close(hub: Hub, me: str, given: Json) -> Json:

@@ -41,7 +41,10 @@ def find(blocks: Sequence[Json], action_id: str, block_id: str = "") -> tuple[Js
 
 
 def state_of(hub: Hub, blocks: Sequence[Json], values: Mapping[str, Json]) -> Json:
-    """The `state.values` of blocks: for each control what was chosen, else what it starts with."""
+    """The `state.values` of blocks: for each control what was chosen, else what it starts with.
+
+    So it is too where an update took away the option that was chosen.
+    """
     state: dict[str, Json] = {}
     for block, element in with_block(blocks):
         if element["type"] in STATELESS:
@@ -49,8 +52,20 @@ def state_of(hub: Hub, blocks: Sequence[Json], values: Mapping[str, Json]) -> Js
         chosen = values.get(block["block_id"]) or {}
         action_id = element["action_id"]
         value = chosen[action_id] if action_id in chosen else initial(element)
-        state.setdefault(block["block_id"], {})[action_id] = {"type": element["type"], **selected(hub, element, value)}
+        try:
+            fields = selected(hub, element, value)
+        except SlackProblem:
+            fields = selected(hub, element, initial(element))
+        state.setdefault(block["block_id"], {})[action_id] = {"type": element["type"], **fields}
     return state
+
+
+def merged(known: Mapping[str, Json], given: Any) -> dict[str, Json]:
+    """Values by block and action with newer ones over them. Raises SlackProblem if they are not of that form."""
+    given = given or {}
+    if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
+        raise SlackProblem("invalid_arguments", ["values must be by block, then by action"])
+    return {block_id: {**known.get(block_id, {}), **given.get(block_id, {})} for block_id in {**known, **given}}
 
 
 def initial(element: Json) -> Any:

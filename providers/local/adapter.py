@@ -76,7 +76,9 @@ class LocalTraining:
         news = folder.news(_offset(cursor))
         status = folder.read_status()  # read after the process was looked at: nothing it wrote is missed
         if not alive and status.status not in FINAL:
-            status = replace(status, status=ProviderJobStatus.FAILED, stage="", error=_how_it_ended(code, folder))
+            killed = code is None or code < 0
+            ended = ProviderJobStatus.INTERRUPTED if killed else ProviderJobStatus.FAILED
+            status = replace(status, status=ended, stage="", error=_how_it_ended(code, folder))
         elif alive and status.status in FINAL:
             status = replace(status, status=ProviderJobStatus.RUNNING, stage="ending")
         elif trainer is not None and not alive:

@@ -9,13 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache, DynamicLayer
 
 from providers.local.detokenise import TextStream
 from providers.local.generation import Generation, Piece
-
-_ROOM = 64
-"""Memory for so many further tokens is taken at once."""
+from providers.local.growing_cache import GrowingCache
 
 
 @dataclass
@@ -51,43 +48,13 @@ class Row:
         return reason is not None
 
 
-class _Layer(DynamicLayer):
-    """A layer's keys and values in memory that is taken ahead, so that a step copies only what is new."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._store: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add the new keys and values at the end; returns all of them."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self.hold(key_states, value_states)
-            return self.keys, self.values
-        begin = self.keys.shape[-2]
-        end = begin + key_states.shape[-2]
-        if self._store is None or end > self._store[0].shape[-2]:
-            self._store = (_roomy(self.keys, end + _ROOM), _roomy(self.values, end + _ROOM))
-        keys, values = self._store
-        keys[:, :, begin:end] = key_states
-        values[:, :, begin:end] = value_states
-        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
-        return self.keys, self.values
-
-    def hold(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """Hold these instead."""
-        self.keys, self.values, self._store = keys, values, None
-
-
 class Batch:
     """The running answers of one model. The caller has activated it."""
 
     def __init__(self, model: Any, device: torch.device) -> None:
         self._model = model
         self._device = device
-        self._cache: Cache | None = None
+        self._cache: GrowingCache | None = None
         self._mask = torch.ones((0, 0), dtype=torch.long, device=device)
         self._last: list[int] = []
         self.rows: list[Row] = []
@@ -101,7 +68,7 @@ class Batch:
             tokens[place, longest - len(row.prompt) :] = torch.tensor(row.prompt)
             mask[place, longest - len(row.prompt) :] = 1
         mask = mask.to(self._device)
-        cache = Cache(layers=[_Layer() for _ in range(self._model.config.get_text_config().num_hidden_layers)])
+        cache = GrowingCache(self._model.config.get_text_config().num_hidden_layers)
         logits = self._forward(tokens.to(self._device), mask, cache)
         self._merge(cache, mask)
         self.rows.extend(rows)
@@ -118,13 +85,13 @@ class Batch:
         tokens = torch.tensor(self._last, device=self._device)[:, None]
         self._write(self._forward(tokens, self._mask, self._cache), 0)
 
-    def _forward(self, tokens: torch.Tensor, mask: torch.Tensor, cache: Cache) -> torch.Tensor:
+    def _forward(self, tokens: torch.Tensor, mask: torch.Tensor, cache: GrowingCache) -> torch.Tensor:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
         out = self._model(
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
+            past_key_values=cache.for_model,
             use_cache=True,
             logits_to_keep=1,
         )
@@ -141,18 +108,13 @@ class Batch:
             done[first + place] = row.accept(token)
         self._leave(done)
 
-    def _merge(self, cache: Cache, mask: torch.Tensor) -> None:
+    def _merge(self, cache: GrowingCache, mask: torch.Tensor) -> None:
         """Put new rows below the running ones, all aligned at the right."""
         if self._cache is None or not self.rows:
             self._cache, self._mask = cache, mask
             return
         length = max(self._mask.shape[1], mask.shape[1])
-        for old, new in zip(self._cache.layers, cache.layers, strict=True):
-            assert isinstance(old, _Layer)
-            old.hold(
-                torch.cat([_left(old.keys, length), _left(new.keys, length)]),
-                torch.cat([_left(old.values, length), _left(new.values, length)]),
-            )
+        self._cache.append(cache, length)
         pads = [torch.nn.functional.pad(one, (length - one.shape[1], 0)) for one in (self._mask, mask)]
         self._mask = torch.cat(pads)
 
@@ -167,23 +129,10 @@ class Batch:
             self._cache = None
             return
         assert self._cache is not None
-        index = torch.tensor(keep, device=self._device)
-        mask = self._mask[index]
+        mask = self._mask[torch.tensor(keep, device=self._device)]
         unused = int((mask.sum(0) == 0).long().cumprod(0).sum())
         self._mask = mask[:, unused:]
-        for layer in self._cache.layers:
-            assert isinstance(layer, _Layer)
-            layer.hold(layer.keys[index, :, unused:], layer.values[index, :, unused:])
-
-
-def _roomy(held: torch.Tensor, length: int) -> torch.Tensor:
-    store = held.new_empty((*held.shape[:2], length, held.shape[3]))
-    store[:, :, : held.shape[2]] = held
-    return store
-
-
-def _left(held: torch.Tensor, length: int) -> torch.Tensor:
-    return torch.nn.functional.pad(held, (0, 0, length - held.shape[2], 0))
+        self._cache.keep(keep, unused)
 
 
 def _draw(logits: torch.Tensor, row: Row) -> int:

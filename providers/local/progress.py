@@ -6,15 +6,18 @@ from typing import Any
 
 import psutil
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+import transformers
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from providers.base import MetricPoint
 from providers.errors import TrainingFailed
 from providers.local.control import Control
 from providers.local.run_folder import COMPLETE, Reporter, RunFolder
 
+_Callback: Any = transformers.TrainerCallback
 
-class Progress(TrainerCallback):
+
+class Progress(_Callback):  # type: ignore[misc]
     """A line of figures after each step; a mark in each complete checkpoint; a checkpoint before a pause."""
 
     def __init__(self, folder: RunFolder, reporter: Reporter, control: Control) -> None:

@@ -4,8 +4,8 @@ python -m providers.local.serve --models FOLDER --cache FOLDER --port 8090 [--ho
 """
 
 import argparse
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import uvicorn
@@ -41,7 +41,7 @@ def main() -> None:
     )
 
 
-def _running(engine: Engine):  # noqa: ANN202
+def _running(engine: Engine) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         engine.start()

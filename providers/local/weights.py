@@ -96,7 +96,7 @@ class Weights:
         config.inference_mode = True
         state = load_file(entry.adapter / "adapter_model.safetensors")
         inject_adapter_in_model(config, self.model, adapter_name=name)
-        result = set_peft_model_state_dict(
+        result: Any = set_peft_model_state_dict(
             self.model, {key.removeprefix(_PREFIX): value for key, value in state.items()}, adapter_name=name
         )
         missing = [key for key in result.missing_keys if f".{name}." in key]

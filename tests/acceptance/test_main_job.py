@@ -57,7 +57,7 @@ def test_from_two_files_to_a_chat(player: Player, installation: Installation):
     )
     key = re.search(r"ftb-[\w-]+", said(told))
     assert key
-    model = re.search(r"model: (\S+)", said(told))
+    model = re.search(r"model: `?([\w-]+)", said(told))
     assert model
     with OpenAI(base_url=f"{installation.gateway_url}/v1", api_key=key[0], max_retries=0) as client:
         question = [{"role": "user", "content": "Flag 5 is red and green."}]

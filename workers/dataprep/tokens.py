@@ -1,6 +1,7 @@
 """Counting tokens as the vendors count them, offline."""
 
 import statistics
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -19,9 +20,10 @@ MOST_DEFAULT_EPOCHS = 25
 
 @lru_cache(maxsize=4)
 def _encoding(name: str) -> Any:
-    import bpe_openai
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of how it opens its vocabularies
+        import bpe_openai
 
-    return bpe_openai.get_encoding(name)
+        return bpe_openai.get_encoding(name)
 
 
 def count(text: str, tokenizer: str) -> int:

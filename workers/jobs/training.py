@@ -16,7 +16,7 @@ from providers.base import ProviderJob, ProviderJobStatus, TrainingProvider, Tra
 from providers.errors import ProviderError, SubmitUnknown
 from workers import tasks
 from workers.context import Context
-from workers.errors import LeaseLost, RetryLater
+from workers.errors import Interrupted, LeaseLost, RetryLater
 from workers.run_status import FINAL, RunStatus
 from workers.runs import lifecycle, material, progress
 from workers.runs.plan import Choices
@@ -131,12 +131,15 @@ def poll(context: Context, lease: Lease) -> None:
 def gave_up(session: Session, task: Task) -> None:
     """The task broke too often: the run fails, with the id of the log line."""
     run = session.get_one(Run, task.subject_id)
+    if run.status is RunStatus.CANCELLING:
+        lifecycle.transition(session, run, RunStatus.CANCELLED, "Cancelled.")
     if run.status in FINAL:
         return
     reason = "It broke several times in a row because of a fault on our side. Your dataset is safe: start it again."
-    lifecycle.fail(session, run, reason, task.error_id)
+    lifecycle.fail(session, run, str(run.progress.get("interruption") or reason), task.error_id)
 
 
+_LEFT = frozenset({ProviderJobStatus.PAUSED, ProviderJobStatus.INTERRUPTED})
 _ENDED = frozenset({ProviderJobStatus.SUCCEEDED, ProviderJobStatus.FAILED, ProviderJobStatus.CANCELLED})
 
 
@@ -234,7 +237,7 @@ def _watch(context: Context, lease: Lease, provider: TrainingProvider, run: Run,
             job = provider.poll(job.id, cursor)
             cursor = job.cursor
             pending.append(job)
-            if job.status in _ENDED or job.status is ProviderJobStatus.PAUSED:
+            if job.status in _ENDED or job.status in _LEFT:
                 break
             if time.monotonic() - written >= WRITE_SECONDS:
                 cancelling = _write(lease, run, pending)
@@ -252,9 +255,15 @@ def _watch(context: Context, lease: Lease, provider: TrainingProvider, run: Run,
         provider.cancel(job.id)  # another worker has the run: this copy must not go on
         raise
     _write(lease, run, pending)
-    if job.status is ProviderJobStatus.PAUSED:
+    if job.status in _LEFT:
         _keep_checkpoint(context, lease, run, job)
+    if job.status is ProviderJobStatus.PAUSED:
         raise RetryLater("this worker is stopping", 0.0)
+    if job.status is ProviderJobStatus.INTERRUPTED:
+        with lease.write() as session:
+            row = _locked(session, run)
+            row.progress = {**row.progress, "interruption": job.error}
+        raise Interrupted(job.error or "the trainer was killed")
     return job
 
 
@@ -280,6 +289,7 @@ def _keep_checkpoint(context: Context, lease: Lease, run: Run, job: ProviderJob)
     with lease.write() as session:
         row = _locked(session, run)
         old, row.checkpoint_key, row.checkpoint_step = row.checkpoint_key, key, step
+        session.get_one(Task, lease.task_id).crashes = 0  # it gets on: only crashes in a row count
     run.checkpoint_key, run.checkpoint_step = key, step
     if old:
         context.storage.delete(old)

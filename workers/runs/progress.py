@@ -32,7 +32,7 @@ def record(session: Session, run: Run, job: ProviderJob) -> None:
 
 
 def _keep(session: Session, run: Run, point: MetricPoint) -> None:
-    figures = {name: _known(getattr(point, name)) for name in FIGURES}
+    figures: dict[str, Any] = {name: _known(getattr(point, name)) for name in FIGURES}
     session.merge(RunMetric(run_id=run.id or 0, step=point.step, attempt=run.submit_attempt, **figures))
 
 

@@ -1,0 +1,186 @@
+"""What the form offers and refuses, and what a plan will take."""
+
+import dataclasses
+
+import pytest
+
+from workers.errors import InvalidPlan, NotAllowed, NotFound
+from workers.rights import Actor
+from workers.run_status import RunStatus
+from workers.runs import cost, plan
+from workers.runs.plan import Choices
+from workers.settings import Settings
+from workers.tables import Dataset, DatasetRole, Run
+
+TUNER = Actor("T1", "U1", "C1")
+SETTINGS = Settings()
+
+
+def add(session, name="recipes.jsonl", role=DatasetRole.TRAIN, **values):
+    fixed = {
+        "team_id": "T1", "channel_id": "C1", "creator_id": "U1", "sha256": name, "storage_key": name, "examples": 101,
+        "format": "openai-chat", "method": "sft", "trainable": True, "message_ts": "1.1",
+        "report": {"epochs": 3, "tokens": {"total": 10_100}},
+    }  # fmt: skip
+    row = Dataset(name=name, role=role, **{**fixed, **values})
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def propose(db, actor=TUNER, settings=SETTINGS, **options):
+    with db.read() as session:
+        return plan.propose(session, settings, actor, **options)
+
+
+def check(db, choices, actor=TUNER, settings=SETTINGS):
+    with db.read() as session:
+        return plan.checked(session, settings, actor, choices)
+
+
+def test_the_newest_own_dataset_is_chosen_with_the_file_that_came_beside_it(db):
+    with db.write() as session:
+        add(session, "old.jsonl", message_ts="0.5")
+        train = add(session, "recipe_training.jsonl")
+        test = add(session, "recipe_validation.jsonl", DatasetRole.TEST)
+        add(session, "theirs.jsonl", creator_id="U2", message_ts="2.2")
+        add(session, "broken.jsonl", trainable=False, message_ts="3.3")
+    form = propose(db)
+    assert (form.choices.dataset_id, form.choices.test_dataset_id, form.choices.epochs) == (train, test, 3)
+    assert form.choices.name == "recipe-v1"
+    assert form.choices.base_model == SETTINGS.base_model
+    assert [one.name for one in form.datasets][0] == "theirs.jsonl"
+    assert "broken.jsonl" not in [one.name for one in form.datasets]
+    assert check(db, form.choices)[1].id == test
+
+
+def test_the_dataset_that_was_asked_for(db):
+    with db.write() as session:
+        first = add(session, "a.jsonl", message_ts="1.0")
+        add(session, "b.jsonl", message_ts="2.0")
+    assert propose(db, dataset_id=first).choices.dataset_id == first
+    assert propose(db, dataset_id=999).choices is None
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "expected"),
+    [
+        ("Train.jsonl", 1, "model-v1"),
+        ("Support Tickets (März) data.csv", 3, "support-tickets-m-rz-v3"),
+        ("???", 1, "model-v1"),
+        ("a" * 90 + ".jsonl", 12, "a" * 36 + "-v12"),
+        ("a" * 36 + "-bcd.jsonl", 1, "a" * 36 + "-v1"),
+    ],
+)
+def test_the_proposed_name_is_one_that_is_accepted(db, name, version, expected):
+    with db.write() as session:
+        add(session, name, version=version)
+    choices = propose(db).choices
+    assert choices.name == expected
+    assert len(choices.name) <= 40
+    check(db, choices)
+
+
+def test_a_configured_base_model_is_offered_first(db):
+    with db.write() as session:
+        add(session)
+    settings = Settings(base_model="/models/own-7b/")
+    form = propose(db, settings=settings)
+    assert [one.text for one in form.base_models] == ["own-7b", "SmolLM2 135M Instruct"]
+    check(db, form.choices, settings=settings)
+
+
+def test_viewers_and_guests_get_no_form(db):
+    with pytest.raises(NotAllowed):
+        propose(db, actor=Actor("T1", "U1", "C1", is_guest=True))
+
+
+def test_every_problem_at_once_by_field(db):
+    with db.write() as session:
+        add(session, trainable=False)
+        other = add(session, "other.jsonl", channel_id="C2")
+    choices = Choices(
+        dataset_id=1, test_dataset_id=other, name="<!channel>", base_model="gpt-9", epochs=0, learning_rate=float("nan"),
+        batch_size=1000,
+    )  # fmt: skip
+    with pytest.raises(InvalidPlan) as refused:
+        check(db, choices)
+    assert set(refused.value.problems) == {
+        "dataset_id", "test_dataset_id", "name", "base_model", "epochs", "learning_rate", "batch_size"
+    }  # fmt: skip
+    with pytest.raises(InvalidPlan) as refused:
+        check(db, dataclasses.replace(choices, provider="elsewhere"))
+    assert "provider" in refused.value.problems
+
+
+@pytest.mark.parametrize("values", [{"sha256": "same"}, {"trainable": False}])
+def test_what_is_no_test(db, values):
+    with db.write() as session:
+        train = add(session, sha256="same")
+        test = add(session, "copy.jsonl", DatasetRole.TEST, **values)
+    choices = Choices(dataset_id=train, test_dataset_id=test, name="x", base_model=SETTINGS.base_model)
+    with pytest.raises(InvalidPlan) as refused:
+        check(db, choices)
+    assert list(refused.value.problems) == ["test_dataset_id"]
+
+
+def test_a_dataset_of_another_method_or_place(db):
+    with db.write() as session:
+        pairs = add(session, method="dpo")
+        other_team = add(session, team_id="T2")
+    for dataset_id in (pairs, other_team, 999):
+        with pytest.raises(InvalidPlan) as refused:
+            check(db, Choices(dataset_id=dataset_id, name="x", base_model=SETTINGS.base_model))
+        assert list(refused.value.problems) == ["dataset_id"]
+    with db.read() as session, pytest.raises(NotFound):
+        plan.dataset(session, TUNER, other_team)
+
+
+def test_choices_survive_the_database_and_unknown_keys():
+    choices = Choices(dataset_id=3, test_dataset_id=4, name="x", goal="extract", epochs=7)
+    assert Choices.from_json({**choices.to_json(), "of_a_later_version": 1}) == choices
+
+
+@pytest.mark.parametrize(("examples", "held"), [(0, 0), (49, 0), (50, 10), (101, 20), (150, 30), (100_000, 40)])
+def test_how_many_are_held_out_of_a_lone_dataset(examples, held):
+    assert cost.held_out(examples, 40) == held
+
+
+def test_what_a_plan_takes(db):
+    with db.write() as session:
+        train = add(session)
+        test = add(session, "test.jsonl", DatasetRole.TEST, examples=1000)
+        alone = Choices(dataset_id=train, base_model="m", epochs=3, batch_size=4)
+        first = cost.estimate(session, SETTINGS, alone)
+        beside = cost.estimate(session, SETTINGS, dataclasses.replace(alone, test_dataset_id=test))
+    assert (first.examples, first.held_out, first.steps) == (81, 20, 3 * 21)
+    assert (first.tokens_per_epoch, first.billed_tokens, first.seconds) == (8100, 24_300, None)
+    assert (beside.examples, beside.held_out, beside.steps, beside.billed_tokens) == (101, 40, 78, 30_300)
+    assert first.line == (
+        "3 epochs × 8,100 tokens ≈ 24,300 tokens · 63 steps · $0 (runs on your own machine)"
+    )  # fmt: skip
+
+
+def test_time_is_estimated_from_the_last_run_of_that_model(db):
+    with db.write() as session:
+        train = add(session)
+        for model, key in (("m", "1"), ("other", "2")):
+            session.add(
+                Run(
+                    team_id="T1", name="r", status=RunStatus.READY, request_key=key, dataset_id=train, provider="local",
+                    base_model=model, method="sft", started_at=100.0, trained_at=200.0, cost={"billed_tokens": 10_100},
+                )
+            )  # fmt: skip
+        found = cost.estimate(session, SETTINGS, Choices(dataset_id=train, base_model="m", epochs=2))
+        unknown = cost.estimate(session, SETTINGS, Choices(dataset_id=train, base_model="unknown", epochs=2))
+    assert found.seconds == pytest.approx(cost.OVERHEAD_SECONDS + 100 * 16_200 / 10_100)
+    assert "about 3 min" in found.line
+    assert unknown.seconds is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.6, "1 min"), (161, "2 min 41 s"), (1234, "20 min"), (3600, "1 h"), (11_100, "3 h 5 min")],
+)
+def test_spans_in_words(seconds, words):
+    assert cost.duration(seconds) == words
