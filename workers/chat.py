@@ -24,21 +24,24 @@ MOST_CHARACTERS = 12_000
 
 def is_answered(session: Session, team_id: str, channel_id: str, thread_ts: str) -> bool:
     """Whether an endpoint answers in this thread. Changes nothing."""
-    return (
-        _bound(session, team_id, channel_id, thread_ts) is not None
-        or _endpoint_of_card(session, team_id, channel_id, thread_ts) is not None
-    )
+    bound = _bound(session, team_id, channel_id, thread_ts)
+    if bound is not None and _is_active(session, bound):
+        return True
+    return _endpoint_of_card(session, team_id, channel_id, thread_ts) is not None
 
 
 def endpoint_of(session: Session, team_id: str, channel_id: str, thread_ts: str) -> ChatThread | None:
-    """The binding of a thread: made explicitly, or now, by being the thread of a run's card."""
+    """The binding of a thread: made explicitly, or now, by being the thread of a run's card.
+
+    None: nobody answers there, or not any more.
+    """
     bound = _bound(session, team_id, channel_id, thread_ts)
-    if bound is not None:
+    if bound is not None and _is_active(session, bound):
         return bound
     endpoint = _endpoint_of_card(session, team_id, channel_id, thread_ts)
     if endpoint is None:
         return None
-    bound = ChatThread(
+    bound = bound or ChatThread(
         team_id=team_id,
         enterprise_id=endpoint.enterprise_id,
         channel_id=channel_id,
@@ -46,9 +49,14 @@ def endpoint_of(session: Session, team_id: str, channel_id: str, thread_ts: str)
         thread_ts=thread_ts,
         endpoint_id=endpoint.id or 0,
     )
+    bound.endpoint_id = endpoint.id or 0
     session.add(bound)
     session.flush()
     return bound
+
+
+def _is_active(session: Session, bound: ChatThread) -> bool:
+    return session.get_one(Endpoint, bound.endpoint_id).status is EndpointStatus.ACTIVE
 
 
 def _bound(session: Session, team_id: str, channel_id: str, thread_ts: str) -> ChatThread | None:

@@ -40,7 +40,7 @@ def _with_ids(node: Any, ids: Ids, *, is_block: bool = False) -> Any:
     made = {name: _with_ids(child, ids, is_block=name == "child_blocks") for name, child in node.items()}
     if is_block and not made.get("block_id"):
         made["block_id"] = ids.new("")[-5:]
-    if made.get("type") in WITH_ACTION and not made.get("action_id"):
+    if _kind(made) in WITH_ACTION and not made.get("action_id"):
         made["action_id"] = ids.new("")[-5:]
     return made
 
@@ -55,7 +55,8 @@ def _view(view: Any) -> Iterator[str]:
     yield from _check(view.get("type"), schema.VIEW["type"], surface, "/type")
     if "blocks" in view:
         yield from _blocks(view["blocks"], surface, "/blocks")
-        has_input = any(isinstance(one, dict) and one.get("type") == "input" for one in view["blocks"] or [])
+        shown = view["blocks"] if isinstance(view["blocks"], list) else []
+        has_input = any(_kind(block) == "input" for block in shown)
         if surface is Surface.MODAL and has_input and not view.get("submit"):
             yield _at("/submit", "must be there when there is an input block")
 
@@ -67,11 +68,13 @@ def _blocks(blocks: Any, surface: Surface, place: str) -> Iterator[str]:
     if len(blocks) > schema.MOST_BLOCKS[surface]:
         yield _at(place, f"no more than {schema.MOST_BLOCKS[surface]} items allowed")
     every = schema.Typed(frozenset(schema.BLOCKS), blocks=True)
+    problems: list[str] = []
     for index, block in enumerate(blocks):
-        yield from _check(block, every, surface, f"{place}/{index}")
-    proper = [block for block in blocks if isinstance(block, dict)]
-    yield from _duplicates(proper, place)
-    yield from _together(proper, place)
+        problems += _check(block, every, surface, f"{place}/{index}")
+    yield from problems
+    if not problems:
+        yield from _duplicates(blocks, place)
+        yield from _together(blocks, place)
 
 
 def _duplicates(blocks: Sequence[Json], place: str) -> Iterator[str]:
@@ -108,12 +111,17 @@ def elements_of(node: Any) -> Iterator[Json]:
         for child in node:
             yield from elements_of(child)
     elif isinstance(node, dict):
-        if node.get("type") in WITH_ACTION:
+        if _kind(node) in WITH_ACTION:
             yield node
             return
         for name, child in node.items():
             if name != "child_blocks":
                 yield from elements_of(child)
+
+
+def _kind(node: Any) -> str:
+    kind = node.get("type") if isinstance(node, dict) else None
+    return kind if isinstance(kind, str) else ""
 
 
 def _check(value: Any, rule: Any, surface: Surface, place: str) -> Iterator[str]:
@@ -156,24 +164,22 @@ def _each(value: Any, of: Any, most: int, least: int, surface: Surface, place: s
 
 
 def _typed(value: Any, types: Any, surface: Surface, place: str, *, is_block: bool) -> Iterator[str]:
-    kind = value.get("type") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or kind not in types:
+    kind = _kind(value)
+    if kind not in types:
         yield _at(f"{place}/type", f"unsupported type: {kind}")
         return
     shape = (schema.BLOCKS if is_block else schema.ELEMENTS)[kind]
     if surface not in shape.surfaces:
         yield _at(f"{place}/type", f"{kind} is not allowed in a {surface.value}")
-    yield from _shape(value, shape, surface, place, ignore=("type",))
-    if is_block:
-        yield from _check(value.get("block_id", "-"), schema.ID, surface, f"{place}/block_id")
-    if kind == "data_table":
-        size = sum(map(len, _cell_texts(value.get("rows"))))
-        if size > MOST_DATA_TABLE:
-            yield _at(f"{place}/rows", f"no more than {MOST_DATA_TABLE} characters together")
-    elif kind == "data_visualization":
-        yield from _chart(value.get("chart"), f"{place}/chart")
-    else:
-        yield from _initial(value, place)
+    problems = list(_shape(value, shape, surface, place, ignore=("type",)))
+    if is_block and value.get("block_id") is not None:
+        problems += _check(value["block_id"], schema.ID, surface, f"{place}/block_id")
+    yield from problems
+    if problems:
+        return  # what follows relies on its shape
+    if kind == "data_table" and sum(map(len, _cell_texts(value["rows"]))) > MOST_DATA_TABLE:
+        yield _at(f"{place}/rows", f"no more than {MOST_DATA_TABLE} characters together")
+    yield from _initial(value, place)
 
 
 def _shape(value: Any, shape: schema.Shape, surface: Surface, place: str, ignore: Sequence[str] = ()) -> Iterator[str]:
@@ -215,18 +221,12 @@ def _length(value: str, most: int, least: int, place: str) -> Iterator[str]:
 
 def _initial(element: Json, place: str) -> Iterator[str]:
     """What is chosen at first must be one of the options, in every detail."""
-    groups = element.get("option_groups")
-    options = element.get("options")
-    if isinstance(groups, list):
-        options = [one for group in groups if isinstance(group, dict) for one in group.get("options") or []]
-    if not isinstance(options, list):
-        return
+    options = [*(element.get("options") or [])]
+    for group in element.get("option_groups") or []:
+        options += group["options"]
     chosen = [element.get("initial_option"), *(element.get("initial_options") or [])]
-    if any(one is not None and one not in options for one in chosen):
+    if options and any(one is not None and one not in options for one in chosen):
         yield _at(place, "initial_option must be one of the options")
-    values = Counter(one.get("value") for one in options if isinstance(one, dict))
-    if any(count > 1 for count in values.values()):
-        yield _at(place, "duplicate option values")
 
 
 def _cell_texts(node: Any) -> Iterator[str]:
@@ -235,26 +235,6 @@ def _cell_texts(node: Any) -> Iterator[str]:
             yield from _cell_texts(child)
     elif isinstance(node, dict):
         yield str(node.get("text", ""))
-
-
-def _chart(chart: Any, place: str) -> Iterator[str]:
-    if not isinstance(chart, dict) or chart.get("type") not in {"line", "area", "bar", "pie"}:
-        yield _at(f"{place}/type", "must be one of line, area, bar, pie")
-        return
-    series = chart.get("series") or []
-    if len(series) > 6:
-        yield _at(f"{place}/series", "no more than 6 items allowed")
-    for index, one in enumerate(series):
-        yield from _points(one.get("data") or one.get("points") or [], f"{place}/series/{index}")
-    yield from _points(chart.get("segments") or [], f"{place}/segments")
-
-
-def _points(points: Sequence[Any], place: str) -> Iterator[str]:
-    if len(points) > 20:
-        yield _at(place, "no more than 20 items allowed")
-    for index, point in enumerate(points):
-        if isinstance(point, dict) and len(str(point.get("label", ""))) > 20:
-            yield _at(f"{place}/{index}/label", "must be less than 21 characters")
 
 
 def _at(place: str, problem: str) -> str:

@@ -206,6 +206,12 @@ IN_INPUT = frozenset(SELECTS) | PICKERS | {
     "plain_text_input", "rich_text_input", "number_input", "email_text_input", "url_text_input", "file_input"
 }  # fmt: skip
 
+_POINTS = Each(Shape({"label": Words(20)}, is_open=True), 20, 0)
+_SERIES = Shape({"name": Words(20), "data": _POINTS, "points": _POINTS}, is_open=True)
+CHART = Shape(
+    {"type": OneOf(("line", "area", "bar", "pie")), "series": Each(_SERIES, 6, 0), "segments": _POINTS},
+    needs=("type",), is_open=True,
+)  # fmt: skip
 _IMAGE = Typed(frozenset({"image"}))
 _CELLS = Typed(frozenset({"raw_text", "raw_number", "rich_text"}))
 _RICH = Typed(frozenset({"rich_text"}))
@@ -255,7 +261,7 @@ BLOCKS: dict[str, Shape] = {
     ),
     "data_table": Shape({"rows": Each(Each(_CELLS, 20), 201)}, needs=("rows",), surfaces=_ON_PAGES, is_open=True),
     "data_visualization": Shape(
-        {"title": Words(50, 1), "chart": ANY}, needs=("title", "chart"), surfaces=_ON_PAGES, is_open=True
+        {"title": Words(50, 1), "chart": CHART}, needs=("title", "chart"), surfaces=_ON_PAGES, is_open=True
     ),
     "task_card": Shape(_TASK, needs=("task_id", "title", "status"), surfaces=_ONLY_MESSAGE),
     "plan": Shape(

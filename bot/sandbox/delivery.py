@@ -11,7 +11,6 @@ from bot.sandbox.faults import Faults
 from bot.sandbox.journal import Journal, Kind
 
 Json = dict[str, Any]
-ACK_SECONDS = 3.0
 QUEUE_SECONDS = 120.0
 """How long an event waits for a bot that is away."""
 

@@ -16,7 +16,7 @@ class FaultKind(StrEnum):
     DELAY = "delay"  # carried out and answered, but late
     DROP_RESPONSE = "drop_response"  # carried out, then the connection is cut without an answer
     RATELIMITED = "ratelimited"  # status 429 with Retry-After
-    DISCONNECT = "disconnect"  # all sockets of the bot are cut, at once
+    DISCONNECT = "disconnect"  # all sockets of the bot are cut at once; with an `error`, the bot is asked to come anew
     REDELIVER = "redeliver"  # the next events come twice; `method` may name the event's type
 
 
@@ -27,7 +27,7 @@ class Fault:
     kind: FaultKind
     method: str = "*"
     times: int = 1
-    error: str = "internal_error"
+    error: str = ""
     status: int = 500
     seconds: float = 2.0
     retry_after: float = 1.0
@@ -46,7 +46,7 @@ class Faults:
                 kind=FaultKind(str(fields["kind"])),
                 method=str(fields.get("method") or "*"),
                 times=max(1, int(fields.get("times") or 1)),
-                error=str(fields.get("error") or "internal_error"),
+                error=str(fields.get("error") or ""),
                 status=int(fields.get("status") or 500),
                 seconds=float(fields.get("seconds") or 2.0),
                 retry_after=float(fields.get("retry_after") or 1.0),

@@ -40,6 +40,7 @@ class Plan:
     rate_limits: bool
     stream_seconds: float
     trigger_seconds: float
+    ack_seconds: float
     retry_seconds: Sequence[float]
 
 
@@ -56,8 +57,10 @@ class Hub:
         self.rates = Rates(enforced=plan.rate_limits)
         self.triggers = Triggers(plan.trigger_seconds)
         self.response_urls = ResponseUrls(plan.url)
-        self.sockets = SocketCarrier(self._connection_changed)
-        self.http = HttpCarrier(lambda: plan.request_url, plan.signing_secret, self._connection_changed)
+        self.sockets = SocketCarrier(plan.ack_seconds, self._connection_changed)
+        self.http = HttpCarrier(
+            lambda: plan.request_url, plan.signing_secret, plan.ack_seconds, self._connection_changed
+        )
         self.carrier: SocketCarrier | HttpCarrier = self.http if plan.delivery == "http" else self.sockets
         self.delivery = Delivery(self.carrier, self.journal, self.faults, self.spawn, plan.retry_seconds)
         self._tasks: set[asyncio.Task[None]] = set()

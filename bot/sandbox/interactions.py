@@ -167,7 +167,7 @@ async def shortcut(hub: Hub, user_id: str, callback_id: str, channel: Channel | 
 
 async def suggestions(hub: Hub, user_id: str, target: Target, action_id: str, block_id: str, typed: str) -> Json:
     """What an external select offers for what was typed."""
-    block, element = states.find(target.blocks, action_id, block_id)
+    block, _ = states.find(target.blocks, action_id, block_id)
     payload = {**_common(hub, user_id, "block_suggestion", trigger=False), **target.fields}
     payload |= {"action_id": action_id, "block_id": block["block_id"], "value": typed}
     if target.view is not None:
@@ -177,7 +177,7 @@ async def suggestions(hub: Hub, user_id: str, target: Target, action_id: str, bl
         return {"ok": False, "error": WORDS[answer.failure]}
     groups = answer.payload.get("option_groups") or []
     options = answer.payload.get("options") or [one for group in groups for one in group.get("options") or []]
-    element["suggested"] = options
+    hub.workspace.suggested.update({(action_id, one["value"]): one for one in options})
     return {
         "ok": True,
         **{name: answer.payload[name] for name in ("options", "option_groups") if name in answer.payload},

@@ -72,8 +72,6 @@ async def upload(hub: Hub, request: Request) -> Json:
     me = person(hub, request.query_params.get("user")).id
     name = request.query_params.get("name") or "file"
     data = await request.body()
-    if not data:
-        raise SlackProblem("file is empty")
     if len(data) > MOST_BYTES:
         raise SlackProblem("file_upload_size_restricted")
     file_id = hub.workspace.ids.new("F")
@@ -205,7 +203,7 @@ async def add_fault(hub: Hub, _me: str, given: Json) -> Json:
     """Let something go wrong."""
     fault = hub.faults.add(given)
     if fault.kind is FaultKind.DISCONNECT:
-        await hub.sockets.disconnect()
+        await hub.sockets.disconnect(fault.error)
     return {"ok": True}
 
 

@@ -55,6 +55,7 @@ class Sandbox:
         shortcuts: Sequence[dict[str, Any]] = (),
         stream_seconds: float = 300.0,
         trigger_seconds: float = 3.0,
+        ack_seconds: float = 3.0,
         retry_seconds: Sequence[float] = (0.0, 60.0, 300.0),
     ) -> None:
         if delivery not in {"socket", "http"}:
@@ -75,6 +76,7 @@ class Sandbox:
             rate_limits=rate_limits,
             stream_seconds=stream_seconds,
             trigger_seconds=trigger_seconds,
+            ack_seconds=ack_seconds,
             retry_seconds=retry_seconds,
         )
         config = uvicorn.Config(
@@ -87,6 +89,7 @@ class Sandbox:
             timeout_graceful_shutdown=1,
             timeout_keep_alive=75,
             ws_max_size=16 << 20,
+            ws_ping_interval=1.0,  # Slack's client looks up only when something comes: so it closes in a second
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None

@@ -10,19 +10,23 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from bot.sandbox.delivery import ACK_SECONDS, Answer, Failure, Retry, What
+from bot.sandbox.delivery import Answer, Failure, Retry, What
 from bot.sandbox.ids import secret
 
 Json = dict[str, Any]
 VERIFY_SECONDS = 0.5
+TIMEOUT_SECONDS = 3.0
 
 
 class HttpCarrier:
     """Posts to whatever address `request_url` gives at the time."""
 
-    def __init__(self, request_url: Callable[[], str], signing_secret: str, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, request_url: Callable[[], str], signing_secret: str, ack_seconds: float, changed: Callable[[], None]
+    ) -> None:
         self._request_url = request_url
         self._secret = signing_secret
+        self._ack_seconds = ack_seconds
         self._changed = changed
         self._verified = ""
 
@@ -51,9 +55,9 @@ class HttpCarrier:
             headers |= {"X-Slack-Retry-Num": str(retry.number), "X-Slack-Retry-Reason": retry.reason}
         began = time.monotonic()
         try:
-            status, answer = await asyncio.wait_for(self._post(body, headers), ACK_SECONDS)
+            status, answer = await asyncio.wait_for(self._post(body, headers), self._ack_seconds)
         except TimeoutError:
-            return Answer(failure=Failure.LATE, seconds=ACK_SECONDS)
+            return Answer(failure=Failure.LATE, seconds=self._ack_seconds)
         except (OSError, http.client.HTTPException):
             self._lost()
             return Answer(failure=Failure.AWAY, seconds=time.monotonic() - began)
@@ -90,7 +94,7 @@ class HttpCarrier:
 def _exchange(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=ACK_SECONDS)
+    connection = kind(parts.netloc, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("POST", f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", body, headers)
         response = connection.getresponse()

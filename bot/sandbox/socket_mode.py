@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bot.sandbox.cast import APP_ID
-from bot.sandbox.delivery import ACK_SECONDS, Answer, Failure, Retry, What
+from bot.sandbox.delivery import Answer, Failure, Retry, What
 from bot.sandbox.ids import secret
 
 Json = dict[str, Any]
@@ -28,7 +29,8 @@ class _Link:
 class SocketCarrier:
     """The bot's connections. Of several, each envelope takes the next one in turn."""
 
-    def __init__(self, changed: Any) -> None:
+    def __init__(self, ack_seconds: float, changed: Callable[[], None]) -> None:
+        self._ack_seconds = ack_seconds
         self._changed = changed
         self._links: list[_Link] = []
         self._tickets: dict[str, float] = {}
@@ -88,7 +90,7 @@ class SocketCarrier:
         began = time.monotonic()
         try:
             await link.socket.send_json(envelope)
-            payload = await asyncio.wait_for(acked, ACK_SECONDS)
+            payload = await asyncio.wait_for(acked, self._ack_seconds)
         except TimeoutError:
             return Answer(failure=Failure.LATE, seconds=time.monotonic() - began)
         except (WebSocketDisconnect, RuntimeError, ConnectionError):
@@ -98,11 +100,15 @@ class SocketCarrier:
             link.waiting.pop(envelope_id, None)
         return Answer(payload, seconds=time.monotonic() - began)
 
-    async def disconnect(self) -> None:
-        """End every connection; a bot is expected to come back."""
+    async def disconnect(self, reason: str = "") -> None:
+        """End every connection; with a reason, announced as Slack does before it refreshes one."""
         for link in list(self._links):
             self._drop(link)
-            if link.socket.application_state is WebSocketState.CONNECTED:
+            if link.socket.application_state is not WebSocketState.CONNECTED:
+                continue
+            if reason:
+                await link.socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
+            else:
                 await link.socket.close(1012)
 
     def _take(self, link: _Link, message: Json) -> None:

@@ -94,9 +94,9 @@ def selected(hub: Hub, element: Json, value: Any) -> Json:
     if kind in DATES:
         return {DATES[kind][0]: value or None}
     if kind in OPTIONS or kind == "overflow":
-        return {"selected_option": None if value is None else _option(element, value)}
+        return {"selected_option": None if value is None else _option(hub, element, value)}
     if kind in OPTION_LISTS:
-        return {"selected_options": [_option(element, one) for one in value or []]}
+        return {"selected_options": [_option(hub, element, one) for one in value or []]}
     if single in ENTITIES and kind != single:
         return {f"selected_{ENTITIES[single]}s": list(value or [])}
     if single in ENTITIES:
@@ -180,18 +180,18 @@ def _number_problem(element: Json, value: str) -> str:
     return ""
 
 
-def _option(element: Json, value: Any) -> Json:
+def _option(hub: Hub, element: Json, value: Any) -> Json:
     groups = [element.get("options") or []]
     groups += [group["options"] for group in element.get("option_groups") or []]
     groups += [element.get("initial_options") or [], [element.get("initial_option") or {}]]
-    groups.append(element.get("suggested") or [])
     for options in groups:
         for option in options:
             if option.get("value") == value:
                 return dict(option)
-    if element["type"].endswith("external_select"):
-        return {"text": {"type": "plain_text", "text": str(value), "emoji": True}, "value": str(value)}
-    raise SlackProblem("invalid_option")
+    suggested = hub.workspace.suggested.get((element["action_id"], str(value)))
+    if suggested is None:
+        raise SlackProblem("invalid_option")
+    return suggested
 
 
 def _rich(value: Any) -> Json | None:

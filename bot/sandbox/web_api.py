@@ -98,7 +98,7 @@ def authorize(hub: Hub, name: str, token: str) -> None:
 
 def _refuse_as_asked(fault: Fault | None) -> None:
     if fault and fault.kind is FaultKind.ERROR:
-        raise SlackProblem(fault.error)
+        raise SlackProblem(fault.error or "internal_error")
     if fault and fault.kind is FaultKind.RATELIMITED:
         raise RateLimited(fault.retry_after)
 

@@ -119,6 +119,8 @@ class Workspace:
         self.homes: dict[str, View] = {}
         self.message_values: dict[tuple[str, str, str], dict[str, Json]] = {}
         """What a person has put into a message's controls, by (user, channel, ts)."""
+        self.suggested: dict[tuple[str, str], Json] = {}
+        """The options that the app offered for external selects, by (action, value)."""
 
     @property
     def domain(self) -> str:

@@ -1,0 +1,237 @@
+"""Training runs: at this machine's trainer, and at a vendor that must never be asked twice for the same."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from sqlmodel import select
+
+from providers.base import MetricPoint, ProviderEvent, ProviderJobStatus
+from providers.errors import InvalidRequest, RateLimited, SubmitUnknown, Unavailable
+from tests.workers.jobs.conftest import TUNER
+from workers.jobs import training
+from workers.run_status import RunStatus
+from workers.runs import lifecycle
+from workers.tables import Announcement, RunEvent, RunMetric, Task, TaskStatus
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch):
+    monkeypatch.setattr(training, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(training, "WRITE_SECONDS", 0.0)
+
+
+def rows(db, table):
+    with db.read() as session:
+        return session.exec(select(table)).all()
+
+
+def cancel(db, run_id):
+    with db.write() as session:
+        lifecycle.cancel(session, TUNER, run_id)
+
+
+@pytest.fixture
+def finished(trainer, tmp_path):
+    """What the trainer says at the end: there is a model."""
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    (folder / "adapter.safetensors").write_bytes(b"weights")
+    return replace(trainer.job, status=ProviderJobStatus.SUCCEEDED, step=9, tuned_model=str(folder), cursor="9")
+
+
+def test_a_local_run_from_its_files_to_its_model(db, context, start, carry, trainer, finished, run_now):
+    run_id = start()
+    trainer.polled = [replace(trainer.job, metrics=[MetricPoint(1, 0.1, 2.5)]), finished]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    run = run_now(run_id)
+    assert (run.status, run.provider_job_id, run.submit_attempt) == (RunStatus.EVALUATING, "job-1", 1)
+    assert (run.progress["first_loss"], run.progress["total_steps"], run.progress["step"]) == (2.5, 9, 9)
+    assert run.trained_at
+    (request,) = trainer.requests
+    assert (request.key, request.suffix, request.resume_from) == (f"run-{run_id}-1", run.model_name, None)
+    assert len(trainer.lines) == 101
+    assert trainer.lines[0]["messages"][0]["role"] == "system"
+    assert (context.settings.models_folder / run.model_name / "adapter.safetensors").read_bytes() == b"weights"
+    assert context.storage.exists(f"models/{run_id}/adapter.safetensors")
+    assert not (context.settings.runs_folder / str(run_id)).exists()
+    assert [one.kind for one in rows(db, Task)].count("evaluate") == 1
+    assert "loss_curve" in {one.kind for one in rows(db, Announcement)}
+
+
+def test_what_is_held_out_is_not_learnt(start, carry, trainer, finished):
+    run_id = start(alone=True)
+    trainer.polled = [finished]
+    carry("train_local", run_id)
+    assert len(trainer.lines) == 81
+
+
+def test_a_trainer_that_fails_says_why(start, carry, trainer, run_now):
+    run_id = start()
+    trainer.polled = [replace(trainer.job, status=ProviderJobStatus.FAILED, error="Out of\x00 memory: use less.")]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    run = run_now(run_id)
+    assert (run.status, run.status_reason) == (RunStatus.FAILED, "Out of memory: use less.")
+
+
+def test_a_refused_request_fails_the_run_in_words(start, carry, trainer, run_now):
+    run_id = start()
+    trainer.submitted = [InvalidRequest("The model's name is not known.", detail="a secret")]
+    carry("train_local", run_id)
+    run = run_now(run_id)
+    assert (run.status, run.status_reason) == (RunStatus.FAILED, "The model's name is not known.")
+
+
+def test_a_cancelled_run_tells_the_trainer_and_ends(db, start, carry, trainer, run_now):
+    run_id = start()
+
+    def cancelled_meanwhile(_request):
+        cancel(db, run_id)
+        return trainer.job
+
+    trainer.submit = cancelled_meanwhile
+    trainer.polled = [trainer.job, trainer.job, replace(trainer.job, status=ProviderJobStatus.CANCELLED, step=4)]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    assert "cancel job-1" in trainer.calls
+    run = run_now(run_id)
+    assert (run.status, run.status_reason) == (RunStatus.CANCELLED, "Cancelled at step 4.")
+
+
+def test_a_worker_that_must_stop_keeps_a_checkpoint_and_another_goes_on(
+    context, start, carry, trainer, finished, run_now, tmp_path
+):
+    run_id = start()
+    checkpoint = tmp_path / "checkpoint-7"
+    checkpoint.mkdir()
+    (checkpoint / "state.bin").write_bytes(b"half")
+    trainer.polled = [trainer.job, replace(trainer.job, status=ProviderJobStatus.PAUSED, checkpoints=[checkpoint])]
+    stopping = threading.Event()
+    stopping.set()
+    waiting = carry("train_local", run_id, stopping=stopping)
+    assert (waiting.status, waiting.attempt, waiting.crashes) == (TaskStatus.QUEUED, 2, 0)
+    assert "pause job-1" in trainer.calls
+    assert run_now(run_id).checkpoint_step == 7
+
+    def submit(request):
+        trainer.requests.append(request)
+        assert (request.resume_from / "state.bin").read_bytes() == b"half"
+        return trainer.job
+
+    trainer.submit, trainer.polled = submit, [trainer.job, finished]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    assert trainer.requests[-1].key == f"run-{run_id}-2"
+    assert trainer.requests[-1].resume_from.name == "checkpoint-7"
+    assert run_now(run_id).status is RunStatus.EVALUATING
+    assert context.storage.list(f"runs/{run_id}") == []
+
+
+def test_a_vendor_is_asked_once_and_then_polled(start, carry, trainer, run_now, db):
+    run_id = start("stub")
+    assert carry("submit", run_id).status is TaskStatus.DONE
+    run = run_now(run_id)
+    assert (run.status, run.provider_job_id) == (RunStatus.TRAINING, "job-1")
+    assert run.next_poll_at
+    assert trainer.calls == ["find", "submit"]
+    diverged = MetricPoint(5, 1.0, loss=float("nan"), validation_loss=float("inf"))
+    event = ProviderEvent("e1", 1.0, "info", "step 5\x00 done")
+    trainer.polled = [
+        replace(trainer.job, step=5, cursor="5", metrics=[diverged], events=[event]),
+        replace(trainer.job, status=ProviderJobStatus.SUCCEEDED, tuned_model="ft:recipes", cursor="9"),
+    ]  # fmt: skip
+    for number in range(2):
+        with db.write() as session:
+            training.queue_poll(session, run_now(run_id), number)
+        assert carry("poll", run_id).status is TaskStatus.DONE
+    run = run_now(run_id)
+    assert (run.status, run.model_name, run.next_poll_at) == (RunStatus.EVALUATING, "ft:recipes", None)
+    assert trainer.calls[2:] == ["poll job-1 1", "poll job-1 5"]
+    (metric,) = rows(db, RunMetric)
+    assert (metric.step, metric.epoch, metric.loss, metric.validation_loss) == (5, 1.0, None, None)
+    assert "step 5 done" in [one.message for one in rows(db, RunEvent)]
+    assert "loss" not in run.progress
+
+
+@pytest.mark.parametrize("error", [RateLimited("busy", retry_after=7), Unavailable("down")])
+def test_a_vendor_that_refuses_for_now_is_asked_again(start, carry, trainer, run_now, error):
+    run_id = start("stub")
+    trainer.submitted = [error]
+    waiting = carry("submit", run_id)
+    assert (waiting.status, waiting.crashes) == (TaskStatus.QUEUED, 0)
+    assert carry("submit", run_id).status is TaskStatus.DONE
+    assert trainer.calls == ["find", "submit", "find", "submit"]
+    assert run_now(run_id).status is RunStatus.TRAINING
+
+
+def test_a_create_call_without_an_answer_is_never_sent_again(start, carry, trainer, run_now):
+    run_id = start("stub")
+    trainer.submitted = [SubmitUnknown("no answer")]
+    carry("submit", run_id)
+    assert run_now(run_id).status is RunStatus.SUBMIT_UNKNOWN
+    trainer.found = [Unavailable("down")]
+    carry("submit", run_id)
+    carry("submit", run_id)
+    assert trainer.calls.count("submit") == 1
+    trainer.found = [trainer.job]
+    assert carry("submit", run_id).status is TaskStatus.DONE
+    run = run_now(run_id)
+    assert (run.status, run.provider_job_id) == (RunStatus.TRAINING, "job-1")
+    assert trainer.calls.count("submit") == 1
+
+
+def test_after_the_last_lookup_a_person_must_look(start, carry, trainer, run_now):
+    run_id = start("stub")
+    trainer.submitted = [SubmitUnknown("no answer")]
+    for _ in range(len(training.LOOKUPS) + 1):
+        ended = carry("submit", run_id)
+    assert ended.status is TaskStatus.DONE
+    run = run_now(run_id)
+    assert run.status is RunStatus.FAILED
+    assert "never confirmed" in run.status_reason
+    assert trainer.calls.count("submit") == 1
+
+
+def test_a_poll_that_fails_for_now_changes_nothing(start, carry, trainer, run_now, db):
+    run_id = start("stub")
+    carry("submit", run_id)
+    trainer.polled = [Unavailable("down", retry_after=33)]
+    with db.write() as session:
+        training.queue_poll(session, run_now(run_id), 1)
+    assert carry("poll", run_id).status is TaskStatus.DONE
+    run = run_now(run_id)
+    assert run.status is RunStatus.TRAINING
+    assert 25 < run.next_poll_at - time.time() <= 33
+
+
+def test_cancelling_at_a_vendor(start, carry, trainer, run_now, db):
+    run_id = start("stub")
+    carry("submit", run_id)
+    cancel(db, run_id)
+    trainer.polled = [replace(trainer.job, status=ProviderJobStatus.CANCELLED)]
+    with db.write() as session:
+        training.queue_poll(session, run_now(run_id), 1)
+        training.queue_poll(session, run_now(run_id), 1)
+    carry("poll", run_id)
+    assert trainer.calls[-2:] == ["cancel job-1", "poll job-1 1"]
+    assert run_now(run_id).status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("provider", ["local", "stub"])
+def test_a_run_that_was_cancelled_while_it_waited_is_not_begun(start, carry, trainer, run_now, db, provider):
+    run_id = start(provider)
+    cancel(db, run_id)
+    assert carry("train_local" if provider == "local" else "submit", run_id).status is TaskStatus.DONE
+    assert trainer.calls == []
+    assert run_now(run_id).status is RunStatus.CANCELLED
+
+
+def test_a_task_that_breaks_for_good_fails_its_run_with_the_error_id(start, carry, trainer, run_now, scripted):
+    run_id = start("stub")
+    trainer.found = [ValueError("a fault of ours")] * 9
+    for _ in range(scripted.settings.timing.max_crashes):
+        ended = carry("submit", run_id)
+    assert ended.status is TaskStatus.DEAD
+    run = run_now(run_id)
+    assert (run.status, run.error_id) == (RunStatus.FAILED, ended.error_id)
+    assert run.error_id
+    assert "a fault of ours" not in run.status_reason

@@ -1,0 +1,124 @@
+"""A run's files: nothing is both learnt and tested, and a model is published whole."""
+
+import json
+
+import pytest
+
+from workers.runs import material
+from workers.runs.plan import Choices
+from workers.tables import Dataset, Run
+
+
+def record(question, system="Be brief."):
+    return {"messages": [
+        {"role": "system", "content": system},
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": "yes"},
+    ]}  # fmt: skip
+
+
+@pytest.fixture
+def run(context, tmp_path):
+    """A run on these records, with a test file of its own or without."""
+
+    def make(records, test=None):
+        ids = []
+        with context.db.write() as session:
+            for key, content in (("train", records), ("test", test)):
+                if content is None:
+                    continue
+                path = tmp_path / f"{key}.jsonl"
+                path.write_text("".join(json.dumps(one) + "\n" for one in content))
+                context.storage.put(f"datasets/{key}", path)
+                row = Dataset(
+                    team_id="T1", name=key, sha256=key, storage_key=f"datasets/{key}", format="openai-chat",
+                    method="sft", examples=len(content), trainable=True,
+                )  # fmt: skip
+                session.add(row)
+                session.flush()
+                ids.append(row.id)
+            test_id = ids[1] if test is not None else None
+            made = Run(
+                team_id="T1", name="r", request_key="k", dataset_id=ids[0], test_dataset_id=test_id, provider="local",
+                base_model="m", method="sft", model_name="recipes-1",
+                plan=Choices(dataset_id=ids[0], test_dataset_id=test_id).to_json(),
+            )  # fmt: skip
+            session.add(made)
+            session.flush()
+            return made
+
+    return make
+
+
+def learnt(context, run, tmp_path):
+    path = tmp_path / "learnt.jsonl"
+    count = material.write_training(context, run, path)
+    questions = [json.loads(line)["messages"][1]["content"] for line in path.read_text().splitlines()]
+    assert len(questions) == count
+    return questions
+
+
+def held_out(context, run):
+    return [one.messages[1].content for one in material.held_out(context, run)]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_of_a_lone_dataset_a_part_is_held_out(context, run, tmp_path):
+    made = run([record(f"q{number}") for number in range(100)])
+    test = held_out(context, made)
+    train = learnt(context, made, tmp_path)
+    assert (len(train), len(test)) == (80, 20)
+    assert set(train).isdisjoint(test)
+    assert held_out(context, made) == test
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_small_dataset_is_learnt_whole(context, run, tmp_path):
+    made = run([record(f"q{number}") for number in range(49)])
+    assert held_out(context, made) == []
+    assert len(learnt(context, made, tmp_path)) == 49
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_of_a_test_dataset_the_first_are_asked(context, run, tmp_path):
+    made = run([record(f"q{number}") for number in range(60)], [record(f"t{number}") for number in range(90)])
+    assert held_out(context, made) == [f"t{number}" for number in range(context.settings.held_out_examples)]
+    assert len(learnt(context, made, tmp_path)) == 60
+
+
+def test_a_system_prompt_that_all_share(context, run):
+    assert material.common_system_prompt(context, run([record("a"), record("b")])) == "Be brief."
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("other", [record("b", "Be long."), {"messages": record("b")["messages"][1:]}])
+def test_a_system_prompt_that_not_all_share_is_none(context, run, other):
+    assert material.common_system_prompt(context, run([record("a"), other])) == ""
+
+
+def test_a_file_that_is_gone(context, run, tmp_path):
+    made = run([record("a")])
+    context.storage.delete("datasets/train")
+    with pytest.raises(FileNotFoundError):
+        material.write_training(context, made, tmp_path / "out")
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_model_is_published_whole_however_often(context, run, tmp_path):
+    made = run([record("a")])
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    (folder / "adapter.safetensors").write_bytes(b"first")
+    (folder / "left_over").write_bytes(b"")
+    context.settings.models_folder.mkdir(parents=True)
+    material.publish_model(context, made, folder)
+    (folder / "adapter.safetensors").write_bytes(b"second")
+    (folder / "left_over").unlink()
+    material.publish_model(context, made, folder)
+    target = context.settings.models_folder / "recipes-1"
+    assert sorted(one.name for one in target.iterdir()) == ["adapter.safetensors", "run.json"]
+    assert (target / "adapter.safetensors").read_bytes() == b"second"
+    assert json.loads((target / "run.json").read_text()) == {"run": made.id, "name": "r"}
+    assert [one.name for one in context.settings.models_folder.iterdir()] == ["recipes-1"]
+    with context.storage.open(f"models/{made.id}/adapter.safetensors") as file:
+        assert file.read() == b"second"
