@@ -24,14 +24,19 @@ class Drawn:
         return bool(self.file_name)
 
 
+def _mrkdwn(text: str, most: int) -> Block:
+    """Slack refuses an empty text."""
+    return {"type": "mrkdwn", "text": text[:most] or "–"}
+
+
 def section(text: str) -> Block:
     """A paragraph of mrkdwn."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:3000]}}
+    return {"type": "section", "text": _mrkdwn(text, 3000)}
 
 
 def fields(*texts: str) -> Block:
     """Up to ten short texts in two columns."""
-    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text[:2000]} for text in texts[:10]]}
+    return {"type": "section", "fields": [_mrkdwn(text, 2000) for text in texts[:10]]}
 
 
 def header(text: str) -> Block:
@@ -41,7 +46,7 @@ def header(text: str) -> Block:
 
 def context(*texts: str) -> Block:
     """Small grey text."""
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text[:2000]} for text in texts[:10]]}
+    return {"type": "context", "elements": [_mrkdwn(text, 2000) for text in texts[:10]]}
 
 
 def divider() -> Block:

@@ -143,7 +143,7 @@ def confirmation(
         section(f"*Cost*: {escape.mrkdwn(estimate.line)}"),
         context("The tuned model is then compared with the base model on what neither has seen."),
     ]
-    metadata = json.dumps({"channel": channel_id, "choices": choices.to_json()})
+    metadata = json.dumps({"channel": channel_id, "choices": choices.to_json()}, ensure_ascii=False)
     return modal("confirm_start", "Plan and cost", blocks, submit="Start", close="Back", metadata=metadata)
 
 

@@ -151,11 +151,14 @@ class Person:
                     yield json.loads(frame)
             except ConnectionClosed:
                 return
+            finally:
+                if socket in self._live:
+                    self._live.remove(socket)
 
     def hang_up(self) -> None:
         """End what live() follows."""
-        while self._live:
-            self._live.pop().close()
+        for socket in list(self._live):
+            socket.close()
 
     # what only tests and the curious do
 

@@ -37,7 +37,12 @@ NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class Sandbox:
-    """A Slack workspace on this machine. As a context manager it runs in a thread of its own."""
+    """A Slack workspace on this machine. As a context manager it runs in a thread of its own.
+
+    `delivery` is "socket" (Socket Mode) or "http" (signed, to `request_url`). Tokens and the secret are made up
+    unless given. The `..._seconds` are Slack's own times: how long a stream lives, a trigger opens a form and an
+    acknowledgement may take, and the pauses before an event that was not acknowledged comes again.
+    """
 
     def __init__(
         self,

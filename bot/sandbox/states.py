@@ -88,7 +88,7 @@ def selected(hub: Hub, element: Json, value: Any) -> Json:
     kind = element["type"]
     single = kind.removeprefix("multi_")
     if kind in STRINGS:
-        return {"value": None if value in {None, ""} else str(value)}
+        return {"value": None if value in (None, "") else str(value)}
     if kind == "rich_text_input":
         return {"rich_text_value": _rich(value)}
     if kind in DATES:
@@ -96,13 +96,13 @@ def selected(hub: Hub, element: Json, value: Any) -> Json:
     if kind in OPTIONS or kind == "overflow":
         return {"selected_option": None if value is None else _option(hub, element, value)}
     if kind in OPTION_LISTS:
-        return {"selected_options": [_option(hub, element, one) for one in value or []]}
+        return {"selected_options": [_option(hub, element, one) for one in _listed(value)]}
     if single in ENTITIES and kind != single:
-        return {f"selected_{ENTITIES[single]}s": list(value or [])}
+        return {f"selected_{ENTITIES[single]}s": _listed(value)}
     if single in ENTITIES:
         return {f"selected_{ENTITIES[single]}": value or None}
     if kind == "file_input":
-        return {"files": [hub.present.file(hub.workspace.file(str(one))) for one in value or []]}
+        return {"files": [hub.present.file(hub.workspace.file(str(one))) for one in _listed(value)]}
     return {}
 
 
@@ -178,6 +178,12 @@ def _number_problem(element: Json, value: str) -> str:
     if element.get("max_value") is not None and number > float(element["max_value"]):
         return f"The largest value is {element['max_value']}."
     return ""
+
+
+def _listed(value: Any) -> list[Any]:
+    if value and not isinstance(value, list):
+        raise SlackProblem("invalid_option")
+    return list(value or [])
 
 
 def _option(hub: Hub, element: Json, value: Any) -> Json:

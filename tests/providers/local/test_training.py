@@ -109,7 +109,7 @@ def test_killed_from_outside_it_says_so(training, toy_request, tmp_path):
     job = training.submit(replace(toy_request, folder=tmp_path / "run"))
     training._trainers[job.id].kill()
     ended = follow(training, job).job
-    assert ended.status is ProviderJobStatus.FAILED
+    assert ended.status is ProviderJobStatus.INTERRUPTED
     assert "out of memory" in ended.error
 
 
@@ -121,7 +121,7 @@ from providers.local.run_folder import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 training = LocalTraining(Path(sys.argv[2]))
 job = training.submit(folder.read_request())
-print(training._trainers[job.id].pid, flush=True)
+print("pid", training._trainers[job.id].pid, flush=True)
 time.sleep(60)
 """
 
@@ -132,14 +132,14 @@ def test_it_dies_with_its_watcher(toy_request, tmp_path, eventually):
     folder.write_request(replace(toy_request, key="watched", folder=folder.path))
     command = [sys.executable, "-c", WATCHER, str(folder.path), str(tmp_path / "cache")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
-        pid = int(watcher.stdout.readline())
+        pid = next(int(line.split()[1]) for line in watcher.stdout if line.startswith("pid "))
         os.kill(pid, 0)
         eventually(lambda: folder.read_status().status is ProviderJobStatus.RUNNING)
         assert folder.is_alive()
         watcher.send_signal(signal.SIGKILL)
     eventually(lambda: not folder.is_alive(), seconds=5)
     ended = LocalTraining(tmp_path / "cache").poll(str(folder.path))
-    assert ended.status is ProviderJobStatus.FAILED
+    assert ended.status is ProviderJobStatus.INTERRUPTED
 
 
 def test_what_is_wrong_is_said_before_anything_starts(training, toy_request, tmp_path):
