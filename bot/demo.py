@@ -212,7 +212,7 @@ class _Play:
         """The same endpoint, asked by the openai client with a key that was made by a click."""
         from openai import OpenAI
 
-        button = self._button(self._thread(card_ts), "endpoint_key")
+        button = self._button(self._thread(card_ts), "endpoint_key") or {}
         before = {one["ts"] for one in self._ephemerals()}
         self.person.click(button, "endpoint_key")
         told = self._wait(lambda: next((one for one in self._ephemerals() if one["ts"] not in before), None), "the key")

@@ -120,7 +120,9 @@ class Capabilities:
 class TrainingProvider(Protocol):
     """Creates, watches and ends provider jobs. Every error raised is a `providers.errors.ProviderError`."""
 
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
 
     def submit(self, request: TrainingRequest) -> ProviderJob:
         """Start training. Never sends a create call twice for one `request.key`.
@@ -141,9 +143,13 @@ class TrainingProvider(Protocol):
         """Ask for the end. Returns at once; `poll` tells when it has taken effect."""
         ...
 
-    def pause(self, job_id: str) -> None: ...
+    def pause(self, job_id: str) -> None:
+        """Ask for a checkpoint and a stop. Returns at once; `poll` tells when it has taken effect."""
+        ...
 
-    def resume(self, job_id: str) -> None: ...
+    def resume(self, job_id: str) -> None:
+        """Let a paused job go on from its newest checkpoint."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
+_LONGEST_CHARACTER = 4
+"""Tokens: with so many bytes or more that are no text, more will not help."""
 
 
 class TextStream:
@@ -32,7 +34,8 @@ class TextStream:
     def _new_text(self, *, last: bool = False) -> str:
         before = self._decode(self._tokens[self._begin : self._done])
         now = self._decode(self._tokens[self._begin :])
-        if len(now) <= len(before) or (now.endswith(_BROKEN) and not last):
+        unfinished = now.endswith(_BROKEN) and len(self._tokens) - self._done < _LONGEST_CHARACTER
+        if len(now) <= len(before) or (unfinished and not last):
             return ""
         self._begin, self._done = self._done, len(self._tokens)
         return now[len(before) :]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.tiny_model import make
 
 from bot.launch import Installation
 from tests.acceptance.player import Player
+from tests.tiny_model import make
 
 COLOURS = ("red", "green", "blue", "white", "black", "amber", "violet", "grey")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bot.sandbox.driver import Person
 
 from bot import transcript
+from bot.sandbox.driver import Person
 
 CHANNEL = "#finetuning"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from tests.tiny_model import make
 
 from providers.base import Method, MetricPoint, ProviderJob, ProviderJobStatus, TrainingRequest
 from providers.local.adapter import LocalTraining
+from tests.tiny_model import make
 
 MOVING = {ProviderJobStatus.PENDING, ProviderJobStatus.RUNNING}
 HYPERPARAMETERS = {"epochs": 6, "batch_size": 4, "learning_rate": 1e-2, "lora_r": 8, "checkpoint_steps": 4}

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.providers.local.conftest import HYPERPARAMETERS, follow
 
 from providers.base import Method, ProviderJobStatus
 from providers.errors import InvalidRequest, NotConfigured, NotFound
 from providers.local.adapter import LocalTraining
 from providers.local.run_folder import RunFolder
+from tests.providers.local.conftest import HYPERPARAMETERS, follow
 
 
 def test_the_loss_falls_and_every_step_is_told_once(trained):
