@@ -23,6 +23,7 @@ from workers.supervisor import Supervisor, exported
 from workers.tables import Dataset, Evaluation, Run
 
 READY_SECONDS = 90.0
+SHORTCUTS = ({"callback_id": "start_run", "name": "Start fine-tuning", "type": "global"},)
 
 
 class Installation:
@@ -52,7 +53,7 @@ class Installation:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.sandbox = self._given or stack.enter_context(Sandbox(port=self._sandbox_port))
+            self.sandbox = self._given or stack.enter_context(Sandbox(port=self._sandbox_port, shortcuts=SHORTCUTS))
             env = {**os.environ, **exported(self.settings), **self.sandbox.env(), **self._env}
             self.supervisor = stack.enter_context(Supervisor(self.settings, env=env))
             self.supervisor.wait_until_ready(READY_SECONDS)
@@ -132,7 +133,7 @@ def run_until_stopped(port: int) -> None:
         print(f"Finetune Bot serves your Slack workspace ({slack.mode}). Ctrl-C stops it.", flush=True)  # noqa: T201
         Supervisor(settings, env={**os.environ, **exported(settings)}, echo=sys.stdout.isatty()).run(stop)
         return
-    with Sandbox(port=port) as sandbox:
+    with Sandbox(port=port, shortcuts=SHORTCUTS) as sandbox:
         env = {**os.environ, **exported(settings), **sandbox.env()}
         supervisor = Supervisor(settings, env=env)
         try:
@@ -161,7 +162,7 @@ def _greet(url: str, settings: Settings) -> None:
 def run_sandbox(port: int) -> None:
     """`finetune-bot sandbox`: only the local workspace, with what a bot beside it must be told."""
     stop = stop_on_signals()
-    with Sandbox(port=port) as sandbox:
+    with Sandbox(port=port, shortcuts=SHORTCUTS) as sandbox:
         print(f"The local workspace: {sandbox.url}\nFor a bot beside it:", flush=True)  # noqa: T201
         for name, value in sandbox.env().items():
             print(f"export {name}={value}", flush=True)  # noqa: T201
