@@ -149,7 +149,10 @@ def serve() -> None:
 
     settings = Settings()
     configure(settings, "bot")
-    serve_slack(build(settings, busy_seconds=DATABASE_SECONDS), SlackSettings())
+    try:
+        serve_slack(build(settings, busy_seconds=DATABASE_SECONDS), SlackSettings())
+    except SetupProblem as error:
+        raise _stop(error, 1) from error
 
 
 @console.command(hidden=True)

@@ -29,8 +29,8 @@ SHORTCUTS = ({"callback_id": "start_run", "name": "Start fine-tuning", "type": "
 class Installation:
     """All processes of an installation, with a local workspace, for the length of a block.
 
-    `home` is its folder; `free_ports` takes any free ports instead of the configured ones; `env` adds to the
-    processes' environment.
+    `home` is its folder, `database_url` its database (empty: in the folder); `free_ports` takes any free ports
+    instead of the configured ones; `env` adds to the processes' environment.
     """
 
     def __init__(
@@ -40,10 +40,11 @@ class Installation:
         sandbox_port: int = 0,
         free_ports: bool = False,
         env: Mapping[str, str] | None = None,
+        database_url: str = "",
         sandbox: Sandbox | None = None,
     ) -> None:
         ports = dict(zip(("gateway_port", "serve_port"), _free_ports(2), strict=True)) if free_ports else {}
-        self.settings = Settings().model_copy(update={"home": home, **ports})
+        self.settings = Settings().model_copy(update={"home": home, "database_url": database_url, **ports})
         self._given = sandbox
         self._sandbox_port = sandbox_port
         self._env = dict(env or {})

@@ -1,11 +1,13 @@
 """A whole installation with a local workspace and a tiny model, shared by the tests of a module."""
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bot.launch import Installation
@@ -40,16 +42,30 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the installation's tables are; empty: in its own folder. Nothing is migrated yet."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    server = request.getfixturevalue("postgresql")
+    name = f"acceptance_{os.urandom(6).hex()}"
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield server.get_uri(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(scope="module")
-def installation(home: Path, tiny_model: Path) -> Iterator[Installation]:
-    """Everything up, on SQLite and the embedded Valkey; files over 20,000 bytes are too large."""
+def installation(home: Path, tiny_model: Path, database_url: str) -> Iterator[Installation]:
+    """Everything up, with the embedded Valkey; files over 20,000 bytes are too large."""
     env = {
         "FINETUNE_BOT_BASE_MODEL": str(tiny_model),
         "FINETUNE_BOT_MAX_UPLOAD_BYTES": "20000",
         "FINETUNE_BOT_CARD_SECONDS": "1",
         "FINETUNE_BOT_LEASE_SECONDS": "6",
     }
-    with Installation(home, free_ports=True, env=env) as running:
+    with Installation(home, free_ports=True, env=env, database_url=database_url) as running:
         yield running
 
 

@@ -14,6 +14,9 @@ from tests.acceptance.conftest import examples
 from tests.acceptance.player import Player, has, said
 from workers.tables import Run, RunEvent, RunMetric
 
+pytestmark = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True, scope="module"
+)
 STEPS = 600
 CHECKPOINT = 10
 
