@@ -37,6 +37,8 @@ QUESTIONS = (
 )
 PATIENCE_SECONDS = 60.0
 TRAINING_SECONDS = 3600.0
+_KEY = re.compile(r"(ftb-[\w-]{4})[\w-]+")
+"""A key is for the person who asked, not for whoever reads the console."""
 
 
 class DemoFailed(FinetuneBotError):
@@ -61,6 +63,7 @@ class Printer:
         """A message that is new, or has been edited."""
         text = "\n".join(transcript.lines(message)).strip()
         text = re.sub(r"<@(\w+)>", lambda found: f"@{self.names.get(found[1], found[1])}", text)
+        text = _KEY.sub("\\1…", text)
         key = message["ts"]
         if not text or self.shown.get(key) == text or message.get("streaming"):
             return

@@ -41,7 +41,7 @@ def draw(run: Run, summary: Mapping[str, Any]) -> Drawn:
 
 def _scores(summary: Mapping[str, Any]) -> Block:
     base, tuned = summary["base"], summary["tuned"]
-    rows = [["", "Base model", "Tuned model"]]
+    rows = [["Measure", "Base model", "Tuned model"]]
     for name, label in LABELS.items():
         if name in tuned:
             rows.append([label, _percent(base[name], name), _percent(tuned[name], name)])

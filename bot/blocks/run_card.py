@@ -35,6 +35,9 @@ def draw(run: Run, *, ahead: int = 0) -> Drawn:
     figures = _figures(run)
     if figures:
         blocks.append(section("\n".join(figures)))
+    if run.status is RunStatus.READY:
+        verdict = escape.mrkdwn(str(run.progress.get("verdict") or ""), 600)
+        blocks.append(section(f"{verdict}\n💬 Reply in this thread to chat with it.".strip()))
     if run.status_reason:
         blocks.append(section(escape.mrkdwn(run.status_reason, 600)))
     blocks.append(context(_footer(run)))

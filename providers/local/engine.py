@@ -17,10 +17,10 @@ from providers.local import base_models
 from providers.local.catalogue import Catalogue
 from providers.local.detokenise import TextStream
 from providers.local.generation import Failure, Generation, Piece, Question
-from providers.local.settings import usable_cores
 
 if TYPE_CHECKING:
     from providers.local.batching import Batch, Row
+    from providers.local.threads import FairThreads
     from providers.local.weights import Weights
 
 log = structlog.get_logger()
@@ -83,27 +83,27 @@ class Engine:
         return generation
 
     def _run(self) -> None:
-        self._import()
+        threads = self._import()
         while True:
             with self._changed:
                 while not (self._waiting or self._batches or self._stopping):
                     self._changed.wait()
                 if self._stopping:
                     return
+            threads.adjust()
             try:
                 self._admit()
                 self._step()
             except Exception as error:  # noqa: BLE001 -- the thread's edge: no question may end it for the others
                 self._broke(error)
 
-    def _import(self) -> None:
+    def _import(self) -> "FairThreads":
         """Load the libraries before the first question comes: it takes seconds."""
-        import torch
-
         import providers.local.batching
         import providers.local.weights  # noqa: F401
+        from providers.local.threads import FairThreads
 
-        torch.set_num_threads(usable_cores())
+        return FairThreads()
 
     def _admit(self) -> None:
         """Let waiting questions join, as many as fit."""

@@ -13,6 +13,7 @@ from providers.base import MetricPoint
 from providers.errors import TrainingFailed
 from providers.local.control import Control
 from providers.local.run_folder import COMPLETE, Reporter, RunFolder
+from providers.local.threads import FairThreads
 
 _Callback: Any = transformers.TrainerCallback
 
@@ -25,6 +26,7 @@ class Progress(_Callback):  # type: ignore[misc]
         self._reporter = reporter
         self._control = control
         self._process = psutil.Process()
+        self._threads = FairThreads()
         self._first_step = 0
         self._first_at = 0.0
         self._logged_at = 0.0
@@ -41,6 +43,10 @@ class Progress(_Callback):  # type: ignore[misc]
         self._first_step, self._first_at = state.global_step, time.monotonic()
         self._logged_at = self._first_at
         self._reporter.say(step=state.global_step, total_steps=state.max_steps, total_epochs=args.num_train_epochs)
+
+    def on_step_begin(self, _args: TrainingArguments, _state: TrainerState, _control: TrainerControl, **_: Any) -> None:
+        """Leave cores to others that want them."""
+        self._threads.adjust()
 
     def on_step_end(self, _args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Stop with a checkpoint if a pause is wanted and there is anything left to do."""

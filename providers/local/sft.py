@@ -26,7 +26,6 @@ from providers.local.control import Control
 from providers.local.examples import TokenisedFile, tokenise
 from providers.local.knobs import Knobs
 from providers.local.run_folder import Reporter, RunFolder
-from providers.local.settings import usable_cores
 
 log = structlog.get_logger()
 
@@ -91,7 +90,6 @@ def _train(folder: RunFolder, cache: Path, reporter: Reporter, control: Control)
     from providers.local.learning import LearningTrainer
     from providers.local.progress import Progress
 
-    torch.set_num_threads(usable_cores())
     set_seed(request.seed)
     base = base_models.find(request.base_model, cache, lambda: reporter.stage("unpacking the model"))
 

@@ -209,7 +209,8 @@ def _summary(session: Session, evaluation: Evaluation, run: Run, examples: Seque
 
 def _ready(session: Session, run: Run, system_prompt: str, max_tokens: int) -> None:
     """The run is done: its endpoint, the summary and how to chat, in its thread."""
-    run.progress = {**run.progress, "stage": ""}
+    summary = _evaluation(session, run).summary
+    run.progress = {**run.progress, "stage": "", "verdict": summary.get("words") or summary.get("problem") or ""}
     lifecycle.transition(session, run, RunStatus.READY)
     endpoint = Endpoint(
         team_id=run.team_id,

@@ -1,0 +1,202 @@
+"""The model server as a process of its own, with the tiny model and the adapter that was trained on it."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from providers._openai_compatible import OpenAICompatibleChat
+from providers.base import ChatMessage, ChatRequest
+from providers.errors import InvalidRequest, NotFound
+
+TUNED = "toy-v1"
+QUESTIONS = [f"say {number}" + " please" * (number % 5) for number in range(20)]
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    models: Path
+    process: subprocess.Popen
+    chat: OpenAICompatibleChat
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+            return json.load(answer)
+
+    def post(self, **body):
+        data = json.dumps(body).encode()
+        asked = urllib.request.Request(
+            f"{self.url}/v1/chat/completions", data=data, headers={"content-type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def ask(self, model, question, max_tokens=24):
+        said = list(self.chat.stream(ChatRequest(model, [ChatMessage("user", question)], max_tokens)))
+        last = said[-1]
+        return "".join(one.text for one in said), last.finish_reason, last.prompt_tokens, last.completion_tokens
+
+
+@pytest.fixture(scope="module")
+def served(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(trained.job.tuned_model, folder / "models" / TUNED)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = ["--models", str(folder / "models"), "--cache", str(folder / "cache"), "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "providers.local.serve", *places], stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    until = time.monotonic() + 30
+    while True:
+        assert process.poll() is None, (folder / "log").read_text()
+        try:
+            urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
+            break
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    with closing(OpenAICompatibleChat(f"{url}/v1")) as chat:
+        yield Served(url, folder / "models", process, chat)
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+
+
+def test_it_is_up_before_anything_is_loaded_and_lists_what_can_be_asked(served, tiny):
+    assert served.get("/healthz") == {"status": "ok"}
+    assert served.get("/readyz") == {"ready": True}
+    assert set(served.chat.models()) >= {TUNED, str(tiny)}
+
+
+def test_the_adapter_is_applied_and_stops_by_itself(served, tiny):
+    text, reason, _, written = served.ask(TUNED, "say 3", max_tokens=60)
+    assert text.startswith("it is ")
+    assert text.endswith("d\u00e9j\u00e0 vu")
+    assert reason == "stop"
+    assert written < 60
+    base, reason, _, written = served.ask(str(tiny), "say 3", max_tokens=60)
+    assert base != text
+    assert "vu" not in base
+
+
+def test_answers_are_the_reference_implementation_s(served, tiny, trained):
+    """The same prompts, through the libraries alone: merged weights, one at a time, their own generate."""
+    program = f"""
+import json
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained({trained.job.tuned_model!r})
+model = AutoModelForCausalLM.from_pretrained({str(tiny)!r})
+model = PeftModel.from_pretrained(model, {trained.job.tuned_model!r}).merge_and_unload().eval()
+for question in {QUESTIONS[:6]!r}:
+    messages = [{{"role": "user", "content": question}}]
+    inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    out = model.generate(**inputs, max_new_tokens=24, do_sample=False)
+    print(json.dumps(tokenizer.decode(out[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [served.ask(TUNED, one)[0] for one in QUESTIONS[:6]] == [json.loads(one) for one in done.stdout.splitlines()]
+
+
+def test_many_at_once_say_the_same_as_one_by_one(served, tiny):
+    names = [TUNED, str(tiny)]
+    asked = [(names[place % 2], question) for place, question in enumerate(QUESTIONS)]
+    alone = [served.ask(*one) for one in asked]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        together = list(pool.map(lambda one: served.ask(*one), asked))
+    assert together == alone
+    assert len({text for text, *_ in alone}) > 5
+
+
+def test_who_hangs_up_makes_room(served, tiny, eventually):
+    endless = [
+        served.chat.stream(ChatRequest(str(tiny), [ChatMessage("user", f"{number}")], 400)) for number in range(8)
+    ]
+    for answer in endless:
+        next(answer)
+        answer.close()
+    assert served.ask(TUNED, "say 3")[1] == "stop"
+
+
+def test_a_new_version_of_a_model_is_answered_from_at_once(served, tiny):
+    before = served.ask(TUNED, "say 3")[0]
+    with pytest.raises(NotFound):
+        served.ask("toy-v2", "say 3")
+    shutil.copytree(served.models / TUNED, served.models / "toy-v2")
+    assert served.ask("toy-v2", "say 3")[0] == before
+    shutil.rmtree(served.models / "toy-v2")
+    with pytest.raises(NotFound):
+        served.ask("toy-v2", "say 3")
+
+
+def test_an_adapter_that_does_not_fit_is_not_silently_left_out(served):
+    shutil.copytree(served.models / TUNED, served.models / "broken")
+    config = served.models / "broken" / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "target_modules": ["q_proj"]}))
+    with pytest.raises(InvalidRequest, match="does not fit"):
+        served.ask("broken", "say 3")
+    assert served.ask(TUNED, "say 3")[1] == "stop"
+
+
+@pytest.mark.parametrize("name", ["../models/toy-v1", "/etc", "", ".", "toy-v1/", "a" * 5000])
+def test_a_name_is_not_a_path(served, name):
+    status, body = served.post(model=name, messages=[{"role": "user", "content": "hi"}])
+    assert (status, body["error"]["code"]) == (404, "model_not_found")
+
+
+def test_the_whole_answer_at_once(served):
+    messages = [{"role": "user", "content": [{"type": "text", "text": "say 3"}]}]
+    status, body = served.post(model=TUNED, messages=messages, temperature=0, max_tokens=24)
+    assert status == 200
+    choice = body["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == served.ask(TUNED, "say 3")[:2]
+    assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"]
+    _, cut = served.post(model=TUNED, messages=messages, temperature=0, stop=" is")
+    assert cut["choices"][0]["message"]["content"] == "it"
+    _, short = served.post(model=TUNED, messages=messages, temperature=0, max_tokens=2)
+    assert (short["choices"][0]["finish_reason"], short["usage"]["completion_tokens"]) == ("length", 2)
+
+
+def test_chance_can_be_repeated(served, tiny):
+    def draw(seed):
+        messages = [{"role": "user", "content": "hi"}]
+        _, body = served.post(model=str(tiny), messages=messages, temperature=1.5, seed=seed, max_tokens=16)
+        return body["choices"][0]["message"]["content"]
+
+    assert draw(1) == draw(1)
+    assert len({draw(seed) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"messages": []},
+        {"messages": [{"role": "wizard", "content": "x"}]},
+        {"messages": [{"role": "user", "content": "word " * 600}]},
+        {"messages": [{"role": "user", "content": "x"}], "n": 2},
+        {"messages": [{"role": "user", "content": "x"}], "temperature": -1},
+        {"messages": [{"role": "user", "content": "x"}], "max_tokens": 0},
+        {"messages": [{"role": "user", "content": "x"}], "tools": [{}]},
+    ],
+)
+def test_what_cannot_be_answered_is_refused_in_words(served, wrong):
+    status, body = served.post(model=TUNED, **wrong)
+    assert status == 400
+    assert body["error"]["message"]
