@@ -49,6 +49,7 @@ class Engine:
         self._weights: Weights | None = None
         self._base = ""
         self._batches: dict[str, Batch] = {}
+        self._joining: list[Row] = []
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
@@ -60,6 +61,16 @@ class Engine:
     def is_alive(self) -> bool:
         """Whether questions are being answered."""
         return self._thread.is_alive()
+
+    @property
+    def running(self) -> int:
+        """Answers being written at this moment."""
+        return sum(len(batch.rows) for batch in self._batches.values())
+
+    @property
+    def waiting(self) -> int:
+        """Questions that have not begun to be answered."""
+        return len(self._waiting)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -94,7 +105,7 @@ class Engine:
             try:
                 self._admit()
                 self._step()
-            except Exception as error:  # noqa: BLE001 -- the thread's edge: no question may end it for the others
+            except Exception as error:  # noqa: BLE001 -- the thread's edge: an answer may not end it for later ones
                 self._broke(error)
 
     def _import(self) -> "FairThreads":
@@ -116,14 +127,18 @@ class Engine:
                 key, row = self._prepare(generation)
             except ProviderError as error:
                 generation.deliver(_failure(error))
-                continue
-            rows.setdefault(key, []).append(row)
+            except Exception as error:  # noqa: BLE001 -- no question may end the engine for the others
+                generation.deliver(_bug(error))
+            else:
+                rows.setdefault(key, []).append(row)
+        self._joining = [row for new in rows.values() for row in new]
         for key, new in rows.items():
             self._join(key, new)
+        self._joining = []
 
     def _take(self) -> list[Generation]:
         """The questions at the head of the queue that the base model in memory, or in an idle moment any, answers."""
-        room = MOST_ROWS - sum(len(batch.rows) for batch in self._batches.values())
+        room = MOST_ROWS - self.running
         taken: list[Generation] = []
         with self._changed:
             while self._waiting and len(taken) < room:
@@ -191,13 +206,10 @@ class Engine:
 
     def _broke(self, error: Exception) -> None:
         """Something that should not happen: those who wait for it are told, and all begins anew."""
-        error_id = uuid.uuid4().hex[:8]
-        log.error("engine_broke", error_id=error_id, exc_info=error)
-        failure = Failure(500, "server_error", f"The model server broke at this question (error id {error_id}).")
-        for batch in self._batches.values():
-            for row in batch.rows:
-                row.generation.deliver(failure)
-        self._batches = {}
+        failure = _bug(error)
+        for row in [*self._joining, *(row for batch in self._batches.values() for row in batch.rows)]:
+            row.generation.deliver(failure)
+        self._joining, self._batches = [], {}
         self._weights, self._base = None, ""
 
 
@@ -227,6 +239,12 @@ def _parts(rows: Sequence["Row"]) -> list[list["Row"]]:
             parts.append([])
         parts[-1].append(row)
     return parts
+
+
+def _bug(error: Exception) -> Failure:
+    error_id = uuid.uuid4().hex[:8]
+    log.error("engine_broke", error_id=error_id, exc_info=error)
+    return Failure(500, "server_error", f"The model server broke at this question (error id {error_id}).")
 
 
 def _failure(error: ProviderError) -> Failure:

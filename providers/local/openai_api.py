@@ -116,7 +116,8 @@ def build(engine: Engine) -> FastAPI:
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        return JSONResponse({"ready": engine.is_alive}, 200 if engine.is_alive else 503)
+        state = {"ready": engine.is_alive, "running": engine.running, "waiting": engine.waiting}
+        return JSONResponse(state, 200 if engine.is_alive else 503)
 
     @app.get("/v1/models")
     def models() -> dict[str, Any]:

@@ -36,7 +36,6 @@ def horse_pid(installation: Installation) -> int:
 
 
 VICTIMS = {
-    "nobody": None,
     "worker": lambda installation: installation.supervisor.pids()["worker-gpu"],
     "horse": horse_pid,
     "trainer": trainer_pid,
@@ -44,6 +43,15 @@ VICTIMS = {
     "notifier": lambda installation: installation.supervisor.pids()["notifier"],
     "valkey": lambda installation: installation.supervisor.pids()["valkey"],
 }
+TRAINING = ("trainer", "horse", "worker")
+"""With these the training dies too, and another attempt goes on."""
+CASES = [
+    (),
+    TRAINING,
+    ("bot", "notifier", "valkey"),
+    *(pytest.param((one,), marks=pytest.mark.full) for one in VICTIMS),
+]
+"""Who is killed in one run, one after the other; the first is the run that the others are compared with."""
 
 
 @pytest.fixture(scope="module")
@@ -59,34 +67,32 @@ def losses() -> dict[str, dict[int, float]]:
     return {}
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("victims", CASES, ids=lambda victims: "+".join(victims) or "nobody")
 @pytest.mark.usefixtures("data")
-def test_a_kill_changes_nothing(
-    victim: str, installation: Installation, player: Player, losses: dict[str, dict[int, float]]
+def test_kills_change_nothing(
+    victims: tuple[str, ...], installation: Installation, player: Player, losses: dict[str, dict[int, float]]
 ):
-    card = player.start({"epochs": "50", "name": f"kill {victim}"})
-    find = VICTIMS[victim]
-    killed_at = 0
-    if find is not None:
-        killed_at = player.wait(lambda: reached(installation, 100), "step 100", 120)
-        os.kill(find(installation), signal.SIGKILL)
+    name = " ".join(["kills", *(victim[:3] for victim in victims)])
+    card = player.start({"epochs": "50", "name": name})
+    seen = []
+    for number, victim in enumerate(victims, 1):
+        step = player.wait(lambda at=100 * number: reached(installation, at), f"step {100 * number}", 120)
+        os.kill(VICTIMS[victim](installation), signal.SIGKILL)
+        if victim in TRAINING:
+            seen.append(step)
     player.until_ready(card)
 
-    run, steps = of_run(installation, f"kill {victim}")
-    losses[victim] = steps
+    run, steps = of_run(installation, name)
+    losses[name] = steps
     assert sorted(steps) == list(range(1, STEPS + 1))
     assert f"step {STEPS} of {STEPS}" in player.card(card)
     for step, loss in steps.items():
-        assert loss == pytest.approx(losses["nobody"][step], rel=0.02, abs=0.02), step
-    if victim in {"worker", "horse", "trainer"}:
-        assert len(resumed_at(installation, run)) == 1
-        assert resumed_at(installation, run)[0] > killed_at - CHECKPOINT
-    else:
-        assert resumed_at(installation, run) == []
+        assert loss == pytest.approx(losses["kills"][step], rel=0.02, abs=0.02), step
+    went_on = resumed_at(installation, run)
+    assert len(went_on) == len(seen)
+    assert all(at > before - CHECKPOINT for at, before in zip(went_on, seen, strict=True)), (went_on, seen)
     told = Counter(kind(one) for one in player.thread(card))
-    assert {name: told[name] for name in ("curve", "evaluation", "endpoint")} == dict.fromkeys(
-        ("curve", "evaluation", "endpoint"), 1
-    )
+    assert (told["curve"], told["evaluation"], told["endpoint"]) == (1, 1, 1)
     assert sum(f"Run {run.id} by" in said(one) for one in player.messages()) == 1
 
 

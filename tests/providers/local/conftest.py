@@ -31,7 +31,7 @@ class Followed:
 
 def follow(training: LocalTraining, job: ProviderJob, until: Callable[[ProviderJob], bool] | None = None) -> Followed:
     """Poll until the job ends, or until a condition holds."""
-    points, stages, deadline = list(job.metrics), [job.stage], time.monotonic() + 90
+    points, stages, deadline = list(job.metrics), [job.stage], time.monotonic() + 200
     while job.status in MOVING and not (until and until(job)):
         assert time.monotonic() < deadline, f"still {job.status}: {job.stage}"
         time.sleep(0.02)

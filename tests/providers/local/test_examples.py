@@ -80,7 +80,7 @@ def test_an_empty_file_and_a_broken_line(read, tmp_path, tokenizer):
     with pytest.raises(InvalidRequest, match="no examples"):
         read()
     (tmp_path / "broken.jsonl").write_bytes(b'{"messages": [\xff\n')
-    with pytest.raises(InvalidRequest, match="Line 1 .* not JSON"):
+    with pytest.raises(InvalidRequest, match=r"Line 1 .* not JSON"):
         tokenise(tmp_path / "broken.jsonl", tokenizer, frozenset({2}), 100)
 
 

@@ -19,6 +19,7 @@ import pytest
 from providers._openai_compatible import OpenAICompatibleChat
 from providers.base import ChatMessage, ChatRequest
 from providers.errors import InvalidRequest, NotFound
+from tests.tiny_model import make
 
 TUNED = "toy-v1"
 QUESTIONS = [f"say {number}" + " please" * (number % 5) for number in range(20)]
@@ -81,7 +82,7 @@ def served(trained, tmp_path_factory):
 
 def test_it_is_up_before_anything_is_loaded_and_lists_what_can_be_asked(served, tiny):
     assert served.get("/healthz") == {"status": "ok"}
-    assert served.get("/readyz") == {"ready": True}
+    assert served.get("/readyz") == {"ready": True, "running": 0, "waiting": 0}
     assert set(served.chat.models()) >= {TUNED, str(tiny)}
 
 
@@ -125,14 +126,38 @@ def test_many_at_once_say_the_same_as_one_by_one(served, tiny):
     assert len({text for text, *_ in alone}) > 5
 
 
-def test_who_hangs_up_makes_room(served, tiny, eventually):
-    endless = [
-        served.chat.stream(ChatRequest(str(tiny), [ChatMessage("user", f"{number}")], 400)) for number in range(8)
-    ]
-    for answer in endless:
+def test_who_hangs_up_costs_nothing_any_more(served, tiny, eventually):
+    """Sixteen answers take seconds; they are left at once, and so end long before they are written."""
+    question = ChatRequest(str(tiny), [ChatMessage("user", "hi")], 480)
+    begin = time.monotonic()
+    written = "".join(one.text for one in served.chat.stream(question))
+    alone = time.monotonic() - begin
+    assert len(written) > 400
+    left = [served.chat.stream(question) for _ in range(16)]
+    for answer in left:
         next(answer)
+    assert served.get("/readyz")["running"] > 1
+    begin = time.monotonic()
+    for answer in left:
         answer.close()
-    assert served.ask(TUNED, "say 3")[1] == "stop"
+    eventually(lambda: served.get("/readyz")["running"] == 0)
+    assert time.monotonic() - begin < alone
+
+
+def test_two_base_models_take_turns(served, tiny, tmp_path):
+    other = make(tmp_path / "other", seed=1)
+    for name in ("other-a", "other-b"):
+        shutil.copytree(served.models / TUNED, served.models / name)
+        (served.models / name / "model.json").write_text(json.dumps({"base_model": str(other)}))
+    asked = [(("other-a", TUNED, "other-b", str(other))[place % 4], "say 3") for place in range(12)]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        together = list(pool.map(lambda one: served.ask(*one), asked))
+    for place in range(4, 12):
+        assert together[place] == together[place - 4]
+    assert together[0] == together[2] != together[1]
+    assert together[3] != together[0]
+    for name in ("other-a", "other-b"):
+        shutil.rmtree(served.models / name)
 
 
 def test_a_new_version_of_a_model_is_answered_from_at_once(served, tiny):
