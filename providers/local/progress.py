@@ -28,7 +28,7 @@ class Progress(_Callback):  # type: ignore[misc]
         self._process = psutil.Process()
         self._threads = FairThreads()
         self._first_step = 0
-        self._first_at = 0.0
+        self._warm_at: float | None = None
         self._logged_at = 0.0
         self._tokens = 0
         self._logged_tokens = 0
@@ -40,8 +40,7 @@ class Progress(_Callback):  # type: ignore[misc]
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         """Note where it begins: at a checkpoint's step, if it goes on from one."""
-        self._first_step, self._first_at = state.global_step, time.monotonic()
-        self._logged_at = self._first_at
+        self._logged_at = time.monotonic()
         self._reporter.say(step=state.global_step, total_steps=state.max_steps, total_epochs=args.num_train_epochs)
 
     def on_step_begin(self, _args: TrainingArguments, _state: TrainerState, _control: TrainerControl, **_: Any) -> None:
@@ -94,13 +93,15 @@ class Progress(_Callback):  # type: ignore[misc]
             memory_bytes=self._memory(),
         )
         self._folder.append(point)
-        done = state.global_step - self._first_step
-        pace = (now - self._first_at) / max(1, done)
-        self._reporter.say(
-            step=state.global_step,
-            trained_tokens=self._tokens,
-            eta_seconds=pace * (state.max_steps - state.global_step),
-        )
+        self._reporter.say(step=state.global_step, trained_tokens=self._tokens, eta_seconds=self._left(state, now))
+
+    def _left(self, state: TrainerState, now: float) -> float | None:
+        """Seconds until the last step; None until a second step has shown the pace: the first one warms up."""
+        if self._warm_at is None:
+            self._warm_at, self._first_step = now, state.global_step
+            return None
+        pace = (now - self._warm_at) / max(1, state.global_step - self._first_step)
+        return pace * (state.max_steps - state.global_step)
 
     def _memory(self) -> int:
         if torch.cuda.is_available():
