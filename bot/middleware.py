@@ -1,15 +1,20 @@
 """Who is asking, and what they see when something goes wrong."""
 
+import json
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from slack_bolt import BoltContext, BoltResponse
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.webhook import WebhookClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.blocks import words
@@ -93,14 +98,23 @@ class Desk:
 
 
 def tell(client: WebClient, context: BoltContext, drawn: Drawn, *, channel_id: str = "", thread_ts: str = "") -> None:
-    """Show a message to the person who asked, and to nobody else; in a direct message if it fits nowhere."""
+    """Show a message to the person who asked, and to nobody else; in a direct message if it fits nowhere.
+
+    A command or click outside threads brings its own address for answers, which needs no membership of the channel
+    and has no rate limit. Raises SlackApiError, OSError.
+    """
+    quiet: dict[str, Any] = {"text": drawn.text, "blocks": drawn.blocks or None}
+    if context.response_url and not thread_ts:
+        answered = WebhookClient(context.response_url, timeout=client.timeout).send(
+            response_type="ephemeral", replace_original=False, **quiet
+        )
+        if answered.status_code == HTTPStatus.OK:
+            return
     user = context.user_id or ""
     channel = channel_id or context.channel_id or ""
-    extra: dict[str, Any] = {"thread_ts": thread_ts} if thread_ts else {}
-    quiet: dict[str, Any] = {"text": drawn.text, "blocks": drawn.blocks or None}
     if channel:
         try:
-            client.chat_postEphemeral(channel=channel, user=user, **quiet, **extra)
+            client.chat_postEphemeral(channel=channel, user=user, thread_ts=thread_ts or None, **quiet)
         except SlackApiError as error:
             if error.response.get("error") not in {"channel_not_found", "not_in_channel", "user_not_in_channel"}:
                 raise
@@ -109,29 +123,60 @@ def tell(client: WebClient, context: BoltContext, drawn: Drawn, *, channel_id: s
     client.chat_postMessage(channel=user, unfurl_links=False, unfurl_media=False, **quiet)
 
 
+@contextmanager
+def after_ack(desk: Desk, body: dict[str, Any], context: BoltContext) -> Iterator[None]:
+    """What a listener does once it has acked. Its errors end here: Bolt would take the ack back."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 -- the edge of a listener
+        _tell_problem(_explained(error, body, context), desk.client, context)
+
+
 def on_error(
     error: Exception, body: dict[str, Any], context: BoltContext, client: WebClient, response: BoltResponse | None
 ) -> BoltResponse | None:
     """The edge of every listener: the person reads what to do next, never an exception's text.
 
-    What could not be recorded is not acked: Slack delivers events again, and shows people an error.
+    What could not be recorded is not acked: Slack delivers events again, and shows people an error. What is refused
+    is acked, for a command with the reason in the ack itself.
     """
+    drawn = _explained(error, body, context)
+    refused = isinstance(error, UserError)
+    if refused and "command" in body:
+        return _in_ack(drawn)
+    if refused or body.get("type") != "event_callback":  # events come again by themselves
+        _tell_problem(drawn, client, context)
+    return BoltResponse(status=HTTPStatus.OK, body="") if response is not None and refused else None
+
+
+def _tell_problem(drawn: Drawn, client: WebClient, context: BoltContext) -> None:
+    if not context.user_id:
+        return
+    try:
+        tell(client, context, drawn)
+    except (SlackApiError, OSError) as unsaid:
+        log.warning("problem_unsaid", error=type(unsaid).__name__)
+
+
+def _in_ack(drawn: Drawn) -> BoltResponse:
+    """The answer to a command, as the ack itself: only the person sees it, and it costs no call."""
+    said = {"response_type": "ephemeral", "text": drawn.text} | ({"blocks": drawn.blocks} if drawn.blocks else {})
+    return BoltResponse(
+        status=HTTPStatus.OK, body=json.dumps(said), headers={"content-type": "application/json;charset=utf-8"}
+    )
+
+
+def _explained(error: Exception, body: dict[str, Any], context: BoltContext) -> Drawn:
+    """What the person reads, with an id of the log's line where the fault is not theirs."""
     if isinstance(error, UserError):
-        drawn = words.problem("That did not work", error.user_message)
         log.info("refused", error=type(error).__name__, user_id=context.user_id, type=body.get("type"))
-    else:
-        error_id = uuid.uuid4().hex[:12]
-        log.error("listener_failed", error_id=error_id, user_id=context.user_id, exc_info=error)
-        sorry = "There was a fault on our side; nothing was started. Try it again in a moment."
-        if isinstance(error, SQLAlchemyError):
-            sorry = "The database is busy or away; nothing was started. Try it again in a moment."
-        drawn = words.problem("That did not work", sorry, error_id)
-    redelivered = body.get("type") == "event_callback" and not isinstance(error, UserError)
-    if context.user_id and not redelivered:
-        try:
-            tell(client, context, drawn)
-        except (SlackApiError, OSError) as unsaid:
-            log.warning("problem_unsaid", error=type(unsaid).__name__)
-    if response is not None and isinstance(error, UserError):
-        return BoltResponse(status=200, body="")
-    return None
+        return words.problem("That did not work", error.user_message)
+    error_id = uuid.uuid4().hex[:12]
+    sorry = "There was a fault on our side; nothing was started. Try it again in a moment."
+    if isinstance(error, SlackApiError) and error.response.get("error") == "ratelimited":
+        log.warning("slack_limits_us", error_id=error_id, url=error.response.api_url)
+        return words.problem("Slack is busy", "Too much is going on in this workspace. Try it again in a minute.")
+    log.error("listener_failed", error_id=error_id, user_id=context.user_id, exc_info=error)
+    if isinstance(error, SQLAlchemyError):
+        sorry = "The database is busy or away; nothing was started. Try it again in a moment."
+    return words.problem("That did not work", sorry, error_id)

@@ -8,7 +8,7 @@ from sqlmodel import Session
 from bot.blocks import dataset_report, endpoint, words
 from bot.blocks.elements import Drawn
 from bot.listeners import start
-from bot.middleware import Desk, tell
+from bot.middleware import Desk, after_ack, tell
 from workers import chat, inbound, keys
 from workers.errors import NotFound
 from workers.rights import Actor, Verb, allowed, require
@@ -34,7 +34,8 @@ def _register_datasets(app: App, desk: Desk) -> None:
             require(session, actor, Verb.START)
         ack()
         if new:
-            start.open_if_alive(desk, actor, body["trigger_id"], _number(body))
+            with after_ack(desk, body, context):
+                start.open_if_alive(desk, actor, body["trigger_id"], _number(body))
 
     @app.action("preview_dataset")
     def preview(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -42,7 +43,8 @@ def _register_datasets(app: App, desk: Desk) -> None:
         with desk.context.db.read() as session:
             dataset = plan.dataset(session, actor, _number(body))
         ack()
-        desk.client.views_open(trigger_id=body["trigger_id"], view=dataset_report.preview(dataset))
+        with after_ack(desk, body, context):
+            desk.client.views_open(trigger_id=body["trigger_id"], view=dataset_report.preview(dataset))
 
 
 def _register_runs(app: App, desk: Desk) -> None:
@@ -62,7 +64,8 @@ def _register_runs(app: App, desk: Desk) -> None:
             with desk.context.db.write() as session:
                 chat.note_feedback(session, actor, int(turn), good=verdict == "good")
         ack()
-        tell(desk.client, context, words.note("Noted, thank you."), thread_ts=_thread(body))
+        with after_ack(desk, body, context):
+            tell(desk.client, context, words.note("Noted, thank you."), thread_ts=_thread(body))
 
 
 def _register_keys(app: App, desk: Desk) -> None:
@@ -79,7 +82,8 @@ def _register_keys(app: App, desk: Desk) -> None:
                 drawn = endpoint.key(target, desk.context.settings.public_gateway, made.secret, made.id)
         ack()
         if drawn is not None:
-            tell(desk.client, context, drawn, thread_ts=_thread(body))
+            with after_ack(desk, body, context):
+                tell(desk.client, context, drawn, thread_ts=_thread(body))
 
     @app.action("key_revoke")
     def revoke_key(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -89,7 +93,8 @@ def _register_keys(app: App, desk: Desk) -> None:
             keys.revoke(session, actor, _number(body))
         ack()
         said = words.note("🔑 The key is revoked. Programs that use it are refused from now on.")
-        tell(desk.client, context, said, thread_ts=_thread(body))
+        with after_ack(desk, body, context):
+            tell(desk.client, context, said, thread_ts=_thread(body))
 
 
 def _arrived(session: Session, actor: Actor, body: Body) -> bool:

@@ -9,7 +9,7 @@ from bot import command_line
 from bot.blocks import words
 from bot.blocks.elements import Drawn
 from bot.listeners import start
-from bot.middleware import Desk, tell
+from bot.middleware import Desk, after_ack
 from workers import inbound
 from workers.rights import Actor, Verb, require
 from workers.runs import lifecycle
@@ -32,11 +32,11 @@ def register(app: App, desk: Desk) -> None:
             ack()
         elif isinstance(wanted, command_line.Start):
             ack()
-            start.open_form(desk, actor, body["trigger_id"])
+            with after_ack(desk, body, context):
+                start.open_form(desk, actor, body["trigger_id"])
         else:
             drawn = carry_out(desk, actor, wanted)
-            ack()
-            tell(desk.client, context, drawn)
+            ack(text=drawn.text, blocks=drawn.blocks)
 
 
 def carry_out(desk: Desk, actor: Actor, wanted: command_line.Command) -> Drawn:

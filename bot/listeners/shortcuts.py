@@ -5,7 +5,7 @@ from typing import Any
 from slack_bolt import Ack, App, BoltContext
 
 from bot.listeners import start
-from bot.middleware import Desk
+from bot.middleware import Desk, after_ack
 from workers import inbound
 from workers.rights import Verb, require
 
@@ -21,4 +21,5 @@ def register(app: App, desk: Desk) -> None:
             require(session, actor, Verb.START)
         ack()
         if new:
-            start.open_if_alive(desk, actor, body["trigger_id"], None)
+            with after_ack(desk, body, context):
+                start.open_if_alive(desk, actor, body["trigger_id"], None)

@@ -24,6 +24,7 @@ class Person:
     def __init__(self, url: str, name: str) -> None:
         self._url = url.rstrip("/")
         self._live: list[ClientConnection] = []
+        self._channels: dict[str, str] = {}
         users = self._get("/sandbox/state")["users"]
         found = [user["id"] for user in users if name in {user["real_name"], user["name"]} and not user["is_bot"]]
         if not found:
@@ -38,6 +39,11 @@ class Person:
 
     def channel_id(self, channel: str) -> str:
         """A channel's id by its name; "@bot" is the direct conversation with the bot. Ids stay what they are."""
+        if channel not in self._channels:
+            self._channels[channel] = self._find_channel(channel)
+        return self._channels[channel]
+
+    def _find_channel(self, channel: str) -> str:
         state = self.state()
         for one in state["channels"]:
             named = "@bot" if one["is_im"] else f"#{one['name']}"
