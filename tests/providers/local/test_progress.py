@@ -29,6 +29,8 @@ def test_it_tells_how_long_it_will_take(progress, tmp_path):
     progress.on_log(None, STATE, None, {"loss": 1.5, "learning_rate": 1e-4})
     told = RunFolder(tmp_path).read_status()
     assert (told.step, told.total_steps, told.total_epochs, told.trained_tokens) == (3, 10, 2.0, 500)
-    assert told.eta_seconds >= 0
+    assert told.eta_seconds is None  # a first step warms up: it says nothing about the pace
     (point,) = RunFolder(tmp_path).news().metrics
+    progress.on_log(None, SimpleNamespace(global_step=4, max_steps=10, epoch=0.5), None, {"loss": 1.2})
+    assert RunFolder(tmp_path).read_status().eta_seconds > 0
     assert (point.step, point.loss, point.learning_rate) == (3, 1.5, 1e-4)
