@@ -1,5 +1,6 @@
 """The page of the local workspace, used by a person in a real browser, with a small real Bolt app behind it."""
 
+import shutil
 import struct
 import threading
 import zlib
@@ -17,7 +18,7 @@ from slack_sdk.errors import SlackApiError
 from bot.sandbox import Sandbox
 from bot.sandbox.driver import Person
 
-CHROMIUM = Path("/usr/bin/chromium")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -230,8 +231,11 @@ def stage(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.fail("No Chromium here. Install it: apt-get install chromium", pytrace=False)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
         yield chromium
         chromium.close()
 
