@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import structlog
-from sqlmodel import Session
+from sqlalchemy import or_
+from sqlmodel import Session, col, select
 
 from providers.base import ProviderJob, ProviderJobStatus, TrainingProvider, TrainingRequest
 from providers.errors import ProviderError, SubmitUnknown
@@ -37,6 +38,7 @@ LOOKUPS = (30.0, 60.0, 120.0)
 
 def train(context: Context, lease: Lease) -> None:
     """Train a run on this machine, going on from its newest checkpoint if there is one."""
+    _tidy(context)
     _salvage(context, lease)
     run = _begin(lease)
     if run is None:
@@ -51,9 +53,9 @@ def train(context: Context, lease: Lease) -> None:
         job = _watch(context, lease, provider, run, job)
     except ProviderError as error:
         _failed(lease, run, error.user_message)
-        return
-    _end(context, lease, run, job)
-    shutil.rmtree(folder.parent, ignore_errors=True)
+    else:
+        _end(context, lease, run, job)
+    _tidy(context)
 
 
 def submit(context: Context, lease: Lease) -> None:
@@ -141,6 +143,24 @@ def gave_up(session: Session, task: Task) -> None:
 
 _LEFT = frozenset({ProviderJobStatus.PAUSED, ProviderJobStatus.INTERRUPTED})
 _ENDED = frozenset({ProviderJobStatus.SUCCEEDED, ProviderJobStatus.FAILED, ProviderJobStatus.CANCELLED})
+
+
+def _tidy(context: Context) -> None:
+    """Remove what runs that are over have left: their folders on this host, their checkpoints in storage."""
+    here = {int(path.name) for path in context.settings.runs_folder.glob("*") if path.name.isdecimal()}
+    trained = col(Run.trained_at).is_not(None)
+    with context.db.read() as session:
+        over = session.exec(
+            select(Run.id, Run.checkpoint_key)
+            .where(or_(col(Run.status).in_(FINAL), trained))
+            .where(or_(col(Run.id).in_(here), col(Run.checkpoint_key) != ""))
+        ).all()
+    for run_id, checkpoint_key in over:
+        shutil.rmtree(context.settings.runs_folder / str(run_id), ignore_errors=True)
+        if checkpoint_key:
+            context.storage.delete(checkpoint_key)
+            with context.db.write() as session:
+                session.get_one(Run, run_id).checkpoint_key = ""
 
 
 def _salvage(context: Context, lease: Lease) -> None:
@@ -315,8 +335,6 @@ def _end(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
             progress.trained(session, row)
         else:
             lifecycle.fail(session, row, job.error or "The provider ended the training without saying why.")
-    if run.checkpoint_key:
-        context.storage.delete(run.checkpoint_key)
 
 
 def _failed(lease: Lease, run: Run, words: str) -> None:

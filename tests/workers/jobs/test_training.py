@@ -126,6 +126,23 @@ def test_a_worker_that_must_stop_keeps_a_checkpoint_and_another_goes_on(
     assert context.storage.list(f"runs/{run_id}") == []
 
 
+def test_what_a_broken_run_leaves_is_removed_before_the_next_one(context, start, carry, trainer, run_now, tmp_path):
+    broken = start()
+    checkpoint = tmp_path / "checkpoint-7"
+    checkpoint.mkdir()
+    (checkpoint / "state.bin").write_bytes(b"half")
+    for _ in range(context.settings.timing.max_crashes):
+        trainer.polled = [replace(trainer.job, checkpoints=[checkpoint]), ValueError("a fault of ours")]
+        ended = carry("train_local", broken)
+    assert ended.status is TaskStatus.DEAD
+    assert context.storage.list(f"runs/{broken}")
+    assert (context.settings.runs_folder / str(broken)).exists()
+    training._tidy(context)  # as the next run's task does first
+    assert context.storage.list(f"runs/{broken}") == []
+    assert not (context.settings.runs_folder / str(broken)).exists()
+    assert run_now(broken).checkpoint_key == ""
+
+
 def test_a_vendor_is_asked_once_and_then_polled(start, carry, trainer, run_now, db):
     run_id = start("stub")
     assert carry("submit", run_id).status is TaskStatus.DONE
