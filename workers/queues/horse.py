@@ -109,14 +109,16 @@ def serve(control: socket.socket, carry: Callable[[Wanted, threading.Event], Non
 
 def _obey(control: socket.socket, inbox: "queue.SimpleQueue[Wanted | None]", stopping: threading.Event) -> None:
     """Read the worker's lines. When it is gone, end this process and all that it started."""
-    with control.makefile("r") as lines:
-        for line in lines:
-            if line.strip() == "stop":
-                _stop(stopping, inbox)
-            else:
-                task_id, attempt = line.split()
-                inbox.put(Wanted(int(task_id), int(attempt)))
-    os.killpg(0, signal.SIGKILL)
+    try:
+        with control.makefile("r") as lines:
+            for line in lines:
+                if line.strip() == "stop":
+                    _stop(stopping, inbox)
+                else:
+                    task_id, attempt = line.split()
+                    inbox.put(Wanted(int(task_id), int(attempt)))
+    finally:  # a worker that died with words of ours unread ends the reading with an error
+        os.killpg(0, signal.SIGKILL)
 
 
 def _stop(stopping: threading.Event, inbox: "queue.SimpleQueue[Wanted | None]") -> None:

@@ -1,15 +1,21 @@
 """A worker and its horse, as real processes on a real queue: killed, stopped, cut off from Redis."""
 
 import os
+import select
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from redis import Redis
 
+from tests.workers.queues.conftest import ERRANDS
 from workers.queues.executing import ExecutingWorker
 from workers.queues.signing import installation_key
+from workers.supervisor import exported
 from workers.tables import TaskStatus
 
 on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
@@ -167,3 +173,15 @@ def test_a_horse_that_does_not_come_up_costs_no_task_its_life(installation, even
     finally:
         stop.set()
         thread.join()
+
+
+@on_sqlite
+def test_a_horse_whose_last_words_nobody_read_goes_with_its_worker(installation):
+    """A socket closed on unread words ends the other side's reading with an error instead of an end."""
+    ours, theirs = socket.socketpair()
+    env = os.environ | exported(installation.settings)
+    with theirs:
+        horse = subprocess.Popen([sys.executable, ERRANDS, "horse"], stdin=theirs.fileno(), process_group=0, env=env)
+    select.select([ours], [], [], 30)  # it has said that it is ready
+    ours.close()
+    assert horse.wait(10) == -signal.SIGKILL
