@@ -2,6 +2,7 @@
 
 import os
 import socket
+import statistics
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from workers.run_status import RunStatus
 from workers.runs import cost
 from workers.settings import Settings
 from workers.supervisor import Supervisor, exported
-from workers.tables import Dataset, Evaluation, Run
+from workers.tables import Dataset, Evaluation, Run, RunMetric
 
 READY_SECONDS = 90.0
 SHORTCUTS = ({"callback_id": "start_run", "name": "Start fine-tuning", "type": "global"},)
@@ -119,11 +120,20 @@ def _figures(session: Session, settings: Settings) -> dict[str, Any]:
             "trainer": round((run.trained_at or 0.0) - (run.started_at or 0.0), 1),
             "evaluator": round((run.ended_at or 0.0) - (run.trained_at or 0.0), 1),
         },
-        "tokens_per_second": run.progress.get("tokens_per_second"),
+        "tokens_per_second": _typical_speed(session, run),
         "base": summary["base"],
         "tuned": summary["tuned"],
         "answers": summary["answers"],
     }
+
+
+def _typical_speed(session: Session, run: Run) -> float | None:
+    """The median over the run's steps, in tokens a second."""
+    speeds = select(RunMetric.tokens_per_second).where(
+        RunMetric.run_id == run.id, col(RunMetric.tokens_per_second).is_not(None)
+    )
+    found = [one for one in session.exec(speeds) if one is not None]
+    return round(statistics.median(found), 1) if found else None
 
 
 def run_until_stopped(port: int) -> None:
