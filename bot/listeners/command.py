@@ -8,7 +8,7 @@ from slack_bolt import Ack, App, BoltContext
 from bot import command_line
 from bot.blocks import words
 from bot.blocks.elements import Drawn
-from bot.listeners import start
+from bot.listeners import data, start
 from bot.middleware import Desk, after_ack
 from workers import inbound
 from workers.rights import Actor, Verb, require
@@ -35,12 +35,14 @@ def register(app: App, desk: Desk) -> None:
             with after_ack(desk, body, context):
                 start.open_form(desk, actor, body["trigger_id"])
         else:
-            drawn = carry_out(desk, actor, wanted)
+            drawn = carry_out(desk, actor, wanted, key=f"command:{body['trigger_id']}")
             ack(text=drawn.text, blocks=drawn.blocks)
 
 
-def carry_out(desk: Desk, actor: Actor, wanted: command_line.Command) -> Drawn:
-    """Do what was asked, except opening a form; returns what to say. Raises UserError."""
+def carry_out(desk: Desk, actor: Actor, wanted: command_line.Command, *, key: str) -> Drawn:
+    """Do what was asked, except opening a form; returns what to say. `key` tells this request. Raises UserError."""
+    if isinstance(wanted, command_line.Data):
+        return data.carry_out(desk, actor, wanted, key)
     match wanted:
         case command_line.Status():
             with desk.context.db.read() as session:

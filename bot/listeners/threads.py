@@ -51,7 +51,8 @@ def register(app: App, desk: Desk) -> None:
             if thread_ts and chat.is_answered(session, actor.team_id, actor.channel_id, thread_ts):
                 return  # the model answers in this thread
             require(session, actor, Verb.VIEW)
-        drawn = carry_out(desk, actor, command_line.parse(_said(event)))
+        key = f"mention:{actor.channel_id}:{event['ts']}"
+        drawn = carry_out(desk, actor, command_line.parse(_said(event)), key=key)
         tell(desk.client, context, drawn, thread_ts=thread_ts)
 
 

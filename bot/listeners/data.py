@@ -1,0 +1,48 @@
+"""The words `data …`: list, show, compare, delete and add datasets. A deletion asks first."""
+
+from sqlmodel import Session
+
+from bot import command_line, dataset_announcements
+from bot.blocks import dataset_list, words
+from bot.blocks.elements import Drawn
+from bot.middleware import Desk
+from workers import datasets, uploads
+from workers.rights import Actor, Verb
+from workers.tables import Dataset
+
+
+def carry_out(desk: Desk, actor: Actor, wanted: command_line.Data, key: str) -> Drawn:
+    """Do what was asked and return what to say; `key` tells this request from others. Raises UserError."""
+    match wanted:
+        case command_line.DataList():
+            with desk.context.db.read() as session:
+                return dataset_list.draw(datasets.visible(session, actor), actor.channel_id)
+        case command_line.DataShow(name):
+            with desk.context.db.read() as session:
+                return show(session, actor, datasets.find(session, actor, name))
+        case command_line.DataDelete(name):
+            with desk.context.db.read() as session:
+                return ask_deletion(session, actor, datasets.find(session, actor, name))
+        case command_line.DataDiff(before, after):
+            with desk.context.db.write() as session:
+                old, new = (datasets.find(session, actor, one) for one in (before, after))
+                datasets.compare(session, actor, old.id or 0, new.id or 0, f"{actor.team_id}:{key}")
+            return words.note("Comparing them; what differs is shown to you here in a moment.")
+        case command_line.DataAdd(source):
+            organisations = desk.context.settings.hub_owners
+            with desk.context.db.write() as session:
+                added = uploads.add_named(session, actor, source, key, organisations)
+            return words.note(f"{added.name} is being read; its report comes into this channel.")
+
+
+def show(session: Session, actor: Actor, row: Dataset) -> Drawn:
+    """One dataset with its report, its versions and its runs."""
+    others = [one for one in datasets.versions(session, row) if datasets.may(session, actor, Verb.VIEW, one)]
+    drawn = dataset_announcements.report(session, row)
+    return dataset_list.show(row, others, datasets.runs_of(session, row), drawn, actor.channel_id)
+
+
+def ask_deletion(session: Session, actor: Actor, row: Dataset) -> Drawn:
+    """The question before a deletion, for those who may delete it. Raises NotAllowed, UserError."""
+    datasets.deletable(session, actor, row)
+    return dataset_list.ask_deletion(row)
