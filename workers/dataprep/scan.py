@@ -33,6 +33,8 @@ from workers.dataprep.spread import Histogram
 MOST_FINDINGS = 100
 """Findings listed per check; the counts are exact all the same."""
 MOST_SAMPLES = 3
+LOOKED_AT_ONCE = 16
+"""Lines that a scanner looks at together, where something is in their batch."""
 Counts = npt.NDArray[np.int64]
 MISSING_SYSTEM = next(iter(missing_system_message({"messages": [{"role": "user", "content": "?"}]})))
 
@@ -156,12 +158,13 @@ def _by_line(pieces: list[Records], column: int) -> list[Records]:
 
 def _batch(rules: Rules, part: Part, batch: Batch) -> None:
     others: list[int] | range = range(len(batch.lines))
+    private = _places(batch, _may_be_private) if rules.deep else frozenset()
     if quick.has_shape(rules.detected.format.id):
         garbled = _places(batch, mojibake.may_have)
         proven = quick.prove(rules.detected.format.id, batch.data, batch.lines, garbled)
         others = proven.others
         if len(proven.places):
-            _proven(rules, part, batch, proven)
+            _proven(rules, part, batch, proven, private)
     exact: list[tuple[int, Example]] = []
     for place in others:
         last = batch.cut and place == len(batch.lines) - 1
@@ -174,10 +177,10 @@ def _batch(rules: Rules, part: Part, batch: Batch) -> None:
             if not judged.has_error and len(part.samples) < 2 * MOST_SAMPLES:
                 part.samples.append(judged.example)
     if exact:
-        _exact(rules, part, batch, exact)
+        _exact(rules, part, batch, exact, private)
 
 
-def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven) -> None:
+def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven, private: frozenset[int]) -> None:
     """Plain examples, all at once."""
     numbers = np.array(tokens.counter(rules.tokenizer)(proven.texts), np.int64)
     lengths = proven.lengths
@@ -195,7 +198,7 @@ def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven) -> None:
         part.samples += [proven.example(number, int(lines[number])) for number in range(min(MOST_SAMPLES, len(lines)))]
     _tally(part, proven, lines)
     if rules.deep:
-        for place in _places(batch, _may_be_private).intersection(proven.places.tolist()):
+        for place in sorted(private.intersection(proven.places.tolist())):
             number = int(np.searchsorted(proven.places, place))
             _private(part, part.lines + place, proven.example(number, part.lines + place))
         spoken = proven.roles >= USER
@@ -204,7 +207,7 @@ def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven) -> None:
         _near(rules, part, batch, proven.places, texts, owners)
 
 
-def _exact(rules: Rules, part: Part, batch: Batch, exact: list[tuple[int, Example]]) -> None:
+def _exact(rules: Rules, part: Part, batch: Batch, exact: list[tuple[int, Example]], private: frozenset[int]) -> None:
     """Examples that went the exact way."""
     places = np.array([place for place, _ in exact], np.int64)
     examples = [example for _, example in exact]
@@ -215,10 +218,10 @@ def _exact(rules: Rules, part: Part, batch: Batch, exact: list[tuple[int, Exampl
     _too_long(rules, part, lines, counted[:, 0], last)
     whole, prompt = of_examples(examples)
     part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
-    for line, example in zip(lines.tolist(), examples, strict=True):
-        part.tallies.add(line, example)
-        if rules.deep:
-            _private(part, line, example)
+    for place, example in exact:
+        part.tallies.add(part.lines + place, example)
+        if place in private:
+            _private(part, part.lines + place, example)
     if rules.deep:
         texts, owners = near.told(examples)
         _near(rules, part, batch, places, texts, owners)
@@ -286,10 +289,15 @@ def _tally(part: Part, proven: Proven, lines: Counts) -> None:
 
 
 def _places(batch: Batch, may_have: Callable[[bytes], bool]) -> frozenset[int]:
-    """The places of the lines that a scanner does not clear; it looks at all their bytes first."""
+    """The places of the lines that a scanner does not clear; it looks at some of them at once, and at all at first."""
     if not may_have(batch.data):
         return frozenset()
-    return frozenset(place for place, line in enumerate(batch.lines) if line is not None and may_have(line))
+    found = []
+    for start in range(0, len(batch.lines), LOOKED_AT_ONCE):
+        some = batch.lines[start : start + LOOKED_AT_ONCE]
+        if may_have(b"\n".join(line or b"" for line in some)):
+            found += [start + place for place, line in enumerate(some) if line is not None and may_have(line)]
+    return frozenset(found)
 
 
 def _may_be_private(data: bytes) -> bool:
