@@ -45,7 +45,7 @@ def build(context: Context, slack: SlackSettings) -> App:
         listener_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="listener"),
     )
     app.error(on_error)
-    listeners.register(app, Desk(context=context, people=People(quick), client=reply))
+    listeners.register(app, Desk(context=context, people=People(quick, context.settings.admin_ids), client=reply))
     return app
 
 
