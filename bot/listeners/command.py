@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from slack_bolt import Ack, App, BoltContext
+from sqlmodel import Session
 
 from bot import command_line
 from bot.blocks import words
@@ -28,26 +29,24 @@ def register(app: App, desk: Desk) -> None:
         with desk.context.db.write() as session:
             new = inbound.first_time(session, actor.team_id, f"command:{body['trigger_id']}")
             require(session, actor, Verb.VIEW)
-        if not new:
-            ack()
-        elif isinstance(wanted, command_line.Start):
-            ack()
+            opens = new and isinstance(wanted, command_line.Start)
+            drawn = carry_out(session, actor, wanted) if new and not opens else None
+        if drawn is not None:
+            ack(text=drawn.text, blocks=drawn.blocks)
+            return
+        ack()
+        if opens:
             with after_ack(desk, body, context):
                 start.open_form(desk, actor, body["trigger_id"])
-        else:
-            drawn = carry_out(desk, actor, wanted)
-            ack(text=drawn.text, blocks=drawn.blocks)
 
 
-def carry_out(desk: Desk, actor: Actor, wanted: command_line.Command) -> Drawn:
+def carry_out(session: Session, actor: Actor, wanted: command_line.Command) -> Drawn:
     """Do what was asked, except opening a form; returns what to say. Raises UserError."""
     match wanted:
         case command_line.Status():
-            with desk.context.db.read() as session:
-                return words.runs(lifecycle.visible(session, actor))
+            return words.runs(lifecycle.visible(session, actor))
         case command_line.Cancel(run_id):
-            with desk.context.db.write() as session:
-                run = lifecycle.cancel(session, actor, run_id)
+            run = lifecycle.cancel(session, actor, run_id)
             return words.note(f"{run.name} (run {run.id}) is {run.status}.")
         case command_line.Help(intro):
             return words.help_text(intro)
