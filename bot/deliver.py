@@ -31,6 +31,8 @@ log = structlog.get_logger()
 EVENT_TYPE = "finetune_bot_announcement"
 """The type of the metadata; its payload is the announcement's id and nothing else, as any app may read it."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 2.0, 300.0
+LIMITED_SECONDS = 30.0
+"""Before the next attempt where a 429 does not say how long."""
 LOOK_BACK_SECONDS = 60.0
 FILE_TS = "file"
 """Stands for the ts of a picture's message, which Slack does not tell and nobody needs."""
@@ -238,7 +240,8 @@ def _refused(context: Context, claimed: Announcement, error: SlackApiError) -> N
     pause = _pause(claimed)
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or problem == "ratelimited":
         trouble = Trouble.LIMITED
-        pause = float(response.headers.get("Retry-After") or response.headers.get("retry-after") or pause)
+        asked = response.headers.get("Retry-After") or response.headers.get("retry-after")
+        pause = float(asked or LIMITED_SECONDS)
     elif problem in HOPELESS:
         trouble = Trouble.HOPELESS
     elif problem in PASSING or not problem.isidentifier():  # a status and no word of Slack's: something between us
