@@ -74,8 +74,9 @@ def test_a_run_that_goes_on_is_waited_for(post, follow):
 
 
 @pytest.fixture
-def room_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def room_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
     """Play a demo on no real installation, with this outcome of its acts; returns its folder."""
+    monkeypatch.setattr(demo.tempfile, "tempdir", str(tmp_path))
 
     class Pretended:
         def __init__(self, home: Path, **_more: Any) -> None:
