@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt
 TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
 
-.PHONY: demo run test test-all check format bench chaos setup clean
+.PHONY: demo run test test-all check format bench chaos fuzz setup clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/finetune-bot demo
@@ -36,6 +36,9 @@ bench: $(VENV)/.ready-dev
 
 chaos: $(VENV)/.ready-dev
 	@$(BIN)/pytest tests/acceptance/test_kills.py
+
+fuzz: $(VENV)/.ready-dev
+	@$(BIN)/pytest tests/workers/dataprep/test_fuzz.py
 
 setup: $(VENV)/.ready
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,13 @@ console = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+CONVERT_TARGETS = (
+    "openai-chat, openai-preference, prompt-completion, azure-ml-chat, azure-ml-text, trl-chat, trl-preference, "
+    "autotrain-csv, autotrain-jsonl, alpaca, sharegpt, kto or text"
+)
+"""Written out, so that `--help` need not load the dataset engine; a test compares it with workers.dataprep.convert."""
+MOST_LISTED = 5
+"""So many findings of a kind are printed one by one; then their number."""
 DATABASE_SECONDS = 1.0
 """The bot waits so long for the database: Slack itself waits three seconds for the bot."""
 
@@ -56,45 +64,72 @@ def demo(
 
 
 @console.command()
-def check(file: Path, as_json: AsJson = False, tokenizer: str = "o200k_base") -> None:
-    """Check a dataset file. Exit status: 0 trainable, 1 has errors, 2 could not be read."""
-    from workers.dataprep.formats import UnreadableDataset
+def check(
+    file: Annotated[str, typer.Argument(help="A file, a folder of save_to_disk, or hf:owner/name@revision.")],
+    as_json: AsJson = False,
+    tokenizer: Annotated[str, typer.Option(help="o200k_base, cl100k_base, or file:PATH of a tokenizer.json.")] = "",
+    context: Annotated[int, typer.Option(min=1, help="Tokens that the model reads.")] = 16_385,
+    mapping: Annotated[str, typer.Option(help="Columns of a table: 'prompt=COLUMN,answer=COLUMN,system=COLUMN'.")] = "",
+) -> None:
+    """Check a dataset. Exit status: 0 trainable, 1 has errors, 2 could not be read."""
+    import tempfile
+
+    from bot import report_text
+    from workers.dataprep import hub, tokens
+    from workers.dataprep.formats import ColumnMapping
     from workers.dataprep.report import check_file
+    from workers.dataprep.source import Limits
     from workers.settings import Settings
 
     try:
-        report = check_file(file, tokenizer=tokenizer, max_bytes=Settings().max_upload_bytes)
-    except (UnreadableDataset, OSError) as error:
+        with tempfile.TemporaryDirectory(prefix="finetune-bot-") as folder:
+            report = check_file(
+                hub.fetched(file, Path(folder)) if file.startswith("hf:") else Path(file),
+                name=file,
+                tokenizer=tokenizer or tokens.DEFAULT,
+                context=context,
+                mapping=ColumnMapping.parse(mapping) if mapping else None,
+                limits=Limits(max_bytes=Settings().max_upload_bytes),
+            )
+    except (UserError, OSError) as error:
         if as_json:
-            print(json.dumps({"path": str(file), "error": str(error)}))
+            print(json.dumps({"path": file, "error": str(error)}))
         raise _stop(error, 2) from error
     if as_json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
     else:
-        tokens = report.tokens
-        print(f"{file.name}: {report.examples} examples, {report.format}, {tokens.total:,} tokens")
-        for finding in report.findings:
-            where = f" line {finding.line}:" if finding.line else ""
-            print(f"  {finding.severity}:{where} {finding.message} ({finding.check})")
-        print("Ready to train." if report.trainable else "Not trainable yet: mend the errors above.")
+        for line in report_text.lines(report, Path(file).name):
+            print(line)
     raise typer.Exit(0 if report.trainable else 1)
 
 
 @console.command()
 def convert(
     file: Path,
-    to: Annotated[str, typer.Option("--to", help="The format to write, such as openai-chat.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=f"The format to write: {CONVERT_TARGETS}.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.")],
+    mapping: Annotated[str, typer.Option(help="Columns of a table: 'prompt=COLUMN,answer=COLUMN,system=COLUMN'.")] = "",
 ) -> None:
-    """Write a dataset in another format. Exit status: 0 written, 2 could not be."""
-    from workers.dataprep.convert import read_examples, write
-    from workers.dataprep.formats import UnreadableDataset
+    """Write a dataset in another format. What is lost is told. Exit status: 0 written, 2 could not be."""
+    from workers.dataprep.convert import convert_file
+    from workers.dataprep.formats import ColumnMapping
 
     try:
-        count = write(read_examples(file), to, out)
-    except (UnreadableDataset, UserError, ValueError, OSError) as error:
+        columns = ColumnMapping.parse(mapping) if mapping else None
+        written = convert_file(file, to, out, mapping=columns)
+    except (UserError, OSError) as error:
         raise _stop(error, 2) from error
-    print(f"{out}: {count} examples, {to}")
+    listed: Counter[str] = Counter()
+    for line, found in written.findings:
+        listed[found.words] += 1
+        if listed[found.words] <= MOST_LISTED:
+            where = f" {written.unit} {line}:" if line is not None else ""
+            print(f"  {found.severity}:{where} {found.words} ({found.check})", file=sys.stderr)
+    for words, number in written.losses.items():
+        if number > MOST_LISTED:
+            print(f"  and {number - MOST_LISTED:,} more: {words}", file=sys.stderr)
+    left_out = f", {written.left_out:,} left out" if written.left_out else ""
+    print(f"{out}: {written.count:,} examples, {to}{left_out}")
 
 
 @console.command()

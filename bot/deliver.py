@@ -16,7 +16,8 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlmodel import Session, select
 
-from bot.blocks import dataset_report, endpoint, evaluation, loss_curve, run_card, words
+from bot import dataset_announcements
+from bot.blocks import endpoint, evaluation, loss_curve, run_card, words
 from bot.blocks.elements import Drawn
 from workers import announcements
 from workers.announcements import Trouble
@@ -24,7 +25,7 @@ from workers.context import Context
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
 from workers.settings import Settings
-from workers.tables import Announcement, Dataset, Endpoint, Evaluation, Run, RunMetric, Upload
+from workers.tables import Announcement, Endpoint, Evaluation, Run, RunMetric
 
 log = structlog.get_logger()
 
@@ -82,20 +83,6 @@ def draw(session: Session, settings: Settings, row: Announcement) -> Drawn:
     return _RENDERERS[row.kind](session, settings, row)
 
 
-def _dataset_report(session: Session, _settings: Settings, row: Announcement) -> Drawn:
-    uploads = session.exec(
-        select(Upload)
-        .where(
-            Upload.team_id == row.team_id,
-            Upload.channel_id == row.channel_id,
-            Upload.message_ts == row.data["message_ts"],
-        )
-        .order_by(Upload.id)  # type: ignore[arg-type]
-    ).all()
-    found = [(one, session.exec(select(Dataset).where(Dataset.upload_id == one.id)).one_or_none()) for one in uploads]
-    return dataset_report.draw(found)
-
-
 def _run_card(session: Session, _settings: Settings, row: Announcement) -> Drawn:
     run = session.get_one(Run, row.subject_id)
     ahead = lifecycle.queue_position(session, run) if run.status is RunStatus.QUEUED else 0
@@ -130,7 +117,7 @@ def _problem_message(_session: Session, _settings: Settings, row: Announcement) 
 
 
 _RENDERERS: dict[str, Callable[[Session, Settings, Announcement], Drawn]] = {
-    "dataset_report": _dataset_report,
+    **dataset_announcements.RENDERERS,
     "run_card": _run_card,
     "loss_curve": _loss_curve,
     "evaluation_summary": _evaluation,

@@ -12,6 +12,22 @@ SCOPES = (
 
 EVENTS = ("app_home_opened", "app_mention", "file_shared", "message.channels", "message.groups", "message.im")
 
+SHORTCUTS = (
+    {
+        "name": "Start fine-tuning",
+        "type": "global",
+        "callback_id": "start_run",
+        "description": "Open the form, filled in with your newest dataset",
+    },
+    {
+        "name": "Use as training data",
+        "type": "message",
+        "callback_id": "use_thread",
+        "description": "Make examples of this thread's questions and answers",
+    },
+)
+"""What can be done from the composer and from a message's menu."""
+
 
 def manifest(*, socket_mode: bool, url: str = "") -> dict[str, Any]:
     """The manifest, for Socket Mode or for signed HTTP at the public address `url`."""
@@ -35,19 +51,12 @@ def manifest(*, socket_mode: bool, url: str = "") -> dict[str, Any]:
                 {
                     "command": "/finetune",
                     "description": "Fine-tune a model",
-                    "usage_hint": "start | status | cancel 12 | help",
+                    "usage_hint": "start | status | data | cancel 12 | help",
                     "should_escape": False,
                     **address,
                 }
             ],
-            "shortcuts": [
-                {
-                    "name": "Start fine-tuning",
-                    "type": "global",
-                    "callback_id": "start_run",
-                    "description": "Open the form, filled in with your newest dataset",
-                }
-            ],
+            "shortcuts": [dict(one) for one in SHORTCUTS],
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
         "settings": {

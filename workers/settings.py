@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     admins: str = ""
     """Slack user ids, separated by commas, of those who may end anybody's run and revoke anybody's key."""
     max_upload_bytes: int = 1_000_000_000
+    hub_organisations: str = ""
+    """Whose datasets may be read by name (hf:owner/name@revision): owners with commas between them, or * for all."""
+    hub_folder: Path | None = None
+    """Where datasets lie that need no download: hub_folder/owner/name/revision, written by `save_to_disk`."""
     held_out_examples: int = 40
     """At most so many examples are held out for the evaluation."""
     lease_seconds: float = 30.0
@@ -65,6 +69,11 @@ class Settings(BaseSettings):
     def timing(self) -> Timing:
         """The task protocol's patience."""
         return Timing(lease_seconds=self.lease_seconds, redispatch_seconds=self.redispatch_seconds)
+
+    @property
+    def hub_owners(self) -> tuple[str, ...]:
+        """The owners whose datasets may be read by name."""
+        return tuple(one.strip() for one in self.hub_organisations.split(",") if one.strip())
 
     @property
     def folder(self) -> Path:

@@ -1,16 +1,20 @@
 """Files as they arrive: recorded before Slack's event is acked, downloaded and checked as tasks.
 
-Several files of one message belong together: their report is posted once all of them are judged.
+Several files of one message belong together: their report is posted once all of them are judged. Datasets that are
+named (`hf:owner/name@revision`) and threads come in here too, without a file of Slack's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlmodel import Session, select
 
-from workers import announcements, tasks
+from workers import announcements, datasets, tasks
+from workers.dataprep import hub
+from workers.errors import UserError
 from workers.rights import Actor, Verb, require
-from workers.tables import Task, Upload, UploadStatus
+from workers.tables import Dataset, DatasetRole, Owned, Task, Upload, UploadStatus
 from workers.tasks import Lease
 
 MOST_FILES = 10
@@ -26,8 +30,19 @@ class ReceivedFile:
     size: int = 0
 
 
-def receive(session: Session, actor: Actor, *, message_ts: str, files: Sequence[ReceivedFile]) -> list[Upload]:
-    """Record the files of one message and ask for their download. Asking again changes nothing."""
+def receive(
+    session: Session,
+    actor: Actor,
+    *,
+    message_ts: str,
+    files: Sequence[ReceivedFile],
+    thread_ts: str = "",
+    meant_for: DatasetRole | None = None,
+) -> list[Upload]:
+    """Record the files of one message and ask for their download. Asking again changes nothing.
+
+    Their report goes into the thread `thread_ts`: the message's own where it does not stand in one already.
+    """
     require(session, actor, Verb.ATTACH)
     uploads = []
     for file in files[:MOST_FILES]:
@@ -46,14 +61,83 @@ def receive(session: Session, actor: Actor, *, message_ts: str, files: Sequence[
                 creator_id=actor.user_id,
                 slack_file_id=file.slack_file_id,
                 message_ts=message_ts,
+                thread_ts=thread_ts or message_ts,
                 name=file.name[:255],
                 size=file.size,
+                meant_for=str(meant_for or ""),
             )
             session.add(known)
             session.flush()
             tasks.add(session, "download", known.id or 0, queue="slack", team_id=actor.team_id)
         uploads.append(known)
     return uploads
+
+
+def add_named(session: Session, actor: Actor, source: str, key: str, owners: Sequence[str]) -> Upload:
+    """Record a dataset that is named (`hf:owner/name@revision`) and ask for its check. Raises UserError.
+
+    Only datasets of these owners may be read; "*" stands for all.
+    """
+    require(session, actor, Verb.ATTACH)
+    named = hub.parse(source)
+    if named.owner not in owners and "*" not in owners:
+        allowed = ", ".join(owners) or "nobody's so far"
+        raise UserError(
+            f"This installation may not read datasets of “{named.owner}” by name (allowed: {allowed}). An admin can "
+            "add it to FINETUNE_BOT_HUB_ORGANISATIONS; or attach the file itself to a message."
+        )
+    known = session.exec(
+        select(Upload).where(Upload.team_id == actor.team_id, Upload.slack_file_id == f"hf:{key}")
+    ).one_or_none()
+    if known is not None:
+        return known
+    split = f" ({named.split})" if named.split else ""
+    upload = Upload(
+        team_id=actor.team_id,
+        enterprise_id=actor.enterprise_id,
+        channel_id=actor.channel_id,
+        creator_id=actor.user_id,
+        slack_file_id=f"hf:{key}",
+        message_ts=f"hf:{key}",
+        name=f"{named.owner}/{named.name}@{named.revision[:12]}{split}",
+        source=str(named),
+        status=UploadStatus.STORED,
+    )
+    session.add(upload)
+    session.flush()
+    show(session, upload)
+    tasks.add(session, "check_dataset", upload.id or 0, queue="cpu", team_id=actor.team_id)
+    return upload
+
+
+def add_made(session: Session, owner: Owned, *, name: str, key: str, thread_ts: str, made: str, size: int) -> Upload:
+    """Record a file that we have made ourselves and stored under `key`, and ask for its check."""
+    upload = Upload(
+        team_id=owner.team_id,
+        enterprise_id=owner.enterprise_id,
+        channel_id=owner.channel_id,
+        creator_id=owner.creator_id,
+        slack_file_id=made,
+        message_ts=made,
+        thread_ts=thread_ts,
+        name=name[:255],
+        size=size,
+        storage_key=key,
+        status=UploadStatus.STORED,
+    )
+    session.add(upload)
+    session.flush()
+    tasks.add(session, "check_dataset", upload.id or 0, queue="cpu", team_id=owner.team_id)
+    return upload
+
+
+def progressed(lease: Lease, upload_id: int, progress: Mapping[str, Any]) -> None:
+    """Show how far the check of a large file is. Raises LeaseLost."""
+    with lease.write() as session:
+        upload = session.get_one(Upload, upload_id)
+        upload.progress = dict(progress)
+        session.add(upload)
+        show(session, upload, urgent=False)
 
 
 def stored(lease: Lease, upload_id: int, storage_key: str) -> None:
@@ -99,18 +183,29 @@ def siblings(session: Session, upload: Upload) -> list[Upload]:
 
 
 def announce_when_judged(session: Session, upload: Upload) -> bool:
-    """Post one report for the message once every file of it is checked or refused. True if it was."""
-    if any(one.status in {UploadStatus.RECEIVED, UploadStatus.STORED} for one in siblings(session, upload)):
+    """Post one report for the message once every file of it is checked or refused, and the pictures. True if so."""
+    files = siblings(session, upload)
+    if any(one.status in {UploadStatus.RECEIVED, UploadStatus.STORED} for one in files):
         return False
+    show(session, upload)
+    for one in files:
+        dataset = session.exec(select(Dataset).where(Dataset.upload_id == one.id)).one_or_none()
+        if dataset is not None and dataset.deleted_at is None:
+            datasets.show_lengths(session, dataset, one.checks)
+    return True
+
+
+def show(session: Session, upload: Upload, *, urgent: bool = True) -> None:
+    """Want the report on the files of the upload's message to show what is known now."""
     announcements.post(
         session,
         owner=upload,
-        slot=f"files:{upload.channel_id}:{upload.message_ts}",
+        slot=datasets.files_slot(upload.channel_id, upload.message_ts),
         kind="dataset_report",
         data={"message_ts": upload.message_ts},
-        thread_ts=upload.message_ts,
+        thread_ts=upload.thread_ts,
+        urgent=urgent,
     )
-    return True
 
 
 def gave_up(session: Session, task: Task) -> None:

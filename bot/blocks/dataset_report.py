@@ -1,115 +1,235 @@
-"""What was attached: is it good enough, and what to mend first. Read in ten seconds."""
+"""What was attached: what it is, is it good enough, and what to mend first. Read in ten seconds."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from bot import escape
-from bot.blocks.elements import Block, Drawn, actions, button, context, header, section
+from bot.blocks import findings
+from bot.blocks.elements import Block, Drawn, actions, bar, button, context, header, option, overflow, section
+from bot.blocks.findings import counted
+from workers.datasets import FEW_EXAMPLES, fixes
 from workers.tables import Dataset, DatasetRole, Upload, UploadStatus
 
-MOST_FINDINGS = 6
 ROLES = {
     DatasetRole.TRAIN: "learn from it",
     DatasetRole.VALIDATION: "watch it while training",
     DatasetRole.TEST: "held out, to test the result",
 }
+FORMATS = {
+    "openai-chat": "chat conversations",
+    "prompt-completion": "prompts and completions",
+    "alpaca": "instructions (Alpaca)",
+    "sharegpt": "chat conversations (ShareGPT)",
+    "openai-preference": "preferred and other answers",
+    "preference": "preferred and other answers",
+    "kto": "answers with thumbs up or down",
+    "rft": "prompts with references for a grader",
+    "text": "plain text",
+    "table": "a table",
+}
+LAYOUTS = {
+    "json": "a JSON array",
+    "csv": "CSV",
+    "tsv": "TSV",
+    "xlsx": "a spreadsheet",
+    "parquet": "Parquet",
+    "text": "paragraphs",
+    "folder": "a datasets folder",
+    "hf": "from the hub",
+}
+Shown = tuple[Upload, Dataset | None]
 
 
-def draw(files: Sequence[tuple[Upload, Dataset | None]]) -> Drawn:
+def draw(files: Sequence[Shown]) -> Drawn:
     """The report on all files of one message."""
-    ready = [dataset for _, dataset in files if dataset is not None and dataset.trainable]
-    learnt = [dataset for dataset in ready if dataset.role is DatasetRole.TRAIN]
-    blocks: list[Block] = [header(_title(files, ready))]
+    ready = [dataset for _, dataset in files if dataset is not None and _is_ready(dataset)]
+    held_out = any(one.role is not DatasetRole.TRAIN for one in ready)
+    several = len(files) > 1
+    blocks: list[Block] = [header(_title(files, ready))] if several else []
     for upload, dataset in files:
-        blocks += _checked(dataset) if dataset is not None else _refused(upload)
-    if learnt:
-        first = learnt[0]
-        blocks.append(
-            actions(
-                button("Start fine-tuning", "start_from_report", str(first.id), style="primary"),
-                button("Preview", "preview_dataset", str(first.id)),
-            )
-        )
-        blocks.append(context("You can change what each file is for in the form. Or type `/finetune start`."))
-    return Drawn(text=_title(files, ready), blocks=blocks[:50])
+        if upload.status in {UploadStatus.RECEIVED, UploadStatus.STORED}:
+            blocks.append(_waiting(upload))
+        elif dataset is None or upload.status is UploadStatus.REFUSED:
+            blocks.append(_refused(upload))
+        else:
+            blocks += _checked(dataset, several=several, held_out=held_out)
+    return Drawn(text=_title(files, ready), blocks=_fitting(blocks))
 
 
-def _title(files: Sequence[tuple[Upload, Dataset | None]], ready: Sequence[Dataset]) -> str:
+def draw_version(dataset: Dataset, parent: Dataset | None, *, held_out: bool) -> Drawn:
+    """The report on a version that was made from another."""
+    done = dataset.changes
+    changed, dropped = int(done.get("changed") or 0), int(done.get("dropped") or 0)
+    before = f"{escape.mrkdwn(parent.name, 80)} v{parent.version}" if parent else "another version"
+    parts = [f"{counted(dropped, 'example')} removed"] if dropped else []
+    parts += [f"{counted(changed, 'example')} changed"] if changed else []
+    line = f"🛠️ Made from {before}, which stays as it was: {' and '.join(parts) or 'nothing to change'}."
+    blocks = [context(line), *_checked(dataset, several=False, held_out=held_out)]
+    return Drawn(text=f"{_mark(dataset)} {escape.mrkdwn(dataset.name, 80)} v{dataset.version}", blocks=blocks)
+
+
+def _is_ready(dataset: Dataset) -> bool:
+    return dataset.trainable and dataset.deleted_at is None
+
+
+def _title(files: Sequence[Shown], ready: Sequence[Dataset]) -> str:
+    if any(upload.status in {UploadStatus.RECEIVED, UploadStatus.STORED} for upload, _ in files):
+        return "⏳ Checking"
     if len(ready) == len(files):
         return "✅ Ready to train" if len(files) == 1 else f"✅ {len(files)} files, ready to train"
     if not ready:
-        return "❌ Nothing to train on yet"
+        guessed = [one for _, one in files if one is not None and one.report.get("guessed")]
+        return "❓ Which column is what?" if guessed else "❌ Nothing to train on yet"
     return f"⚠️ {len(ready)} of {len(files)} files can be used"
 
 
-def _checked(dataset: Dataset) -> list[Block]:
+def _checked(dataset: Dataset, *, several: bool, held_out: bool) -> list[Block]:
     report = dataset.report
-    tokens = report.get("tokens") or {}
-    name = escape.mrkdwn(dataset.name, 120)
-    if dataset.trainable:
-        reason = f" ({escape.mrkdwn(dataset.role_reason, 80)})" if dataset.role_reason else ""
-        lines = [
-            f"✅ *{name}* · {_count(dataset.examples, 'example')} · {_format(dataset)}",
-            f"{ROLES[dataset.role].capitalize()}{reason}",
-            (
-                f"{tokens.get('total', 0):,} tokens; an example has {tokens.get('min', 0):,} to "
-                f"{tokens.get('max', 0):,}, "
-                f"{tokens.get('median', 0):,.0f} typically"
-            ),
-        ]
-    else:
-        errors = sum(1 for one in report.get("findings") or [] if one.get("severity") == "error")
-        lines = [
-            f"❌ *{name}* · {_count(dataset.examples, 'example')} · {_format(dataset)}",
-            f"Not trainable yet: {_count(errors, 'error')}. Mend it, attach it again; nothing was trained on it.",
-        ]
+    if dataset.deleted_at is not None:
+        who = f" by <@{dataset.deleted_by}>" if dataset.deleted_by else ""
+        return [section(f"🗑️ *{_name(dataset)}* was deleted{who}. Its runs keep their history.")]
+    lines = [_what(dataset), _verdict(dataset)]
     blocks = [section("\n".join(lines))]
-    found = _findings(report)
-    return [*blocks, section(found)] if found else blocks
+    found = findings.summary(report, most=3 if several else findings.MOST_KINDS)
+    if found and not report.get("guessed"):
+        blocks.append(section(escape.cut(found, 2900)))
+    few = _is_ready(dataset) and dataset.role is DatasetRole.TRAIN and dataset.examples < FEW_EXAMPLES and not held_out
+    if few:
+        blocks.append(section(_few(dataset)))
+    blocks.append(_buttons(dataset, few=few))
+    return blocks
 
 
-def _findings(report: dict[str, Any]) -> str:
-    """The errors first, then the warnings, a line a place; what is left out is counted."""
-    findings = sorted(report.get("findings") or [], key=lambda one: one.get("severity") != "error")
-    shown = []
-    for one in findings[:MOST_FINDINGS]:
-        mark = "🔴" if one.get("severity") == "error" else "🟡"
-        where = f"Line {one['line']:,}: " if one.get("line") else ""
-        shown.append(f"{mark} {where}{escape.mrkdwn(str(one.get('message')), 300)}")
-    left = sum((report.get("counts") or {}).values()) - len(shown)
-    if left > 0:
-        shown.append(f"… and {left:,} more.")
-    return "\n".join(shown)
+def _what(dataset: Dataset) -> str:
+    tokens = dataset.report.get("tokens") or {}
+    parts = [f"*{_name(dataset)}*", counted(dataset.examples, "example"), FORMATS.get(dataset.format, dataset.format)]
+    written = _written(dataset.report)
+    if written:
+        parts.append(written)
+    if tokens.get("total"):
+        low, high = int(tokens.get("min") or 0), int(tokens.get("max") or 0)
+        each = f"{low:,} each" if low == high else f"{low:,} to {high:,} each"
+        parts.append(f"{int(tokens['total']):,} tokens ({each})")
+    return " · ".join(parts)
 
 
-def _refused(upload: Upload) -> list[Block]:
-    name = escape.mrkdwn(upload.name, 120)
-    words = escape.mrkdwn(upload.problem or "It cannot be read.", 1000)
-    mark = "❌" if upload.status is UploadStatus.REFUSED else "⏳"
-    return [section(f"{mark} *{name}* cannot be used.\n{words}")]
+def _written(report: dict[str, Any]) -> str:
+    """How the file is written, where that is worth a word."""
+    parts = [LAYOUTS.get(str(report.get("layout") or ""), "")]
+    encoding = str(report.get("encoding") or "")
+    if encoding and encoding not in {"utf-8", "utf-8-sig", "ascii"}:
+        parts.append(escape.mrkdwn(encoding, 30))
+    if report.get("compression"):
+        parts.append({"gzip": "gzipped", "zip": "zipped"}.get(str(report["compression"]), ""))
+    return ", ".join(one for one in parts if one)
 
 
-def _format(dataset: Dataset) -> str:
-    return {"openai-chat": "chat conversations", "prompt-completion": "prompts and completions"}.get(
-        dataset.format, dataset.format
+def _verdict(dataset: Dataset) -> str:
+    report = dataset.report
+    errors = findings.errors(report)
+    if report.get("guessed"):
+        columns = ", ".join(str(one) for one in (report.get("table") or {}).get("columns") or [])
+        return (
+            f"❓ *Which column is what?* It has {escape.mrkdwn(columns, 300) or 'columns that are not known'}. "
+            "Choose the prompt and the answer; a guess is filled in."
+        )
+    if not dataset.trainable:
+        mend = "*Apply fixes* mends what a machine can" if fixes(dataset) else "Mend it and attach it again"
+        said = counted(errors, "error") if errors else "there is no example in it"
+        return f"❌ *Not trainable yet*: {said}. {mend}; nothing was trained on it."
+    reason = f" ({escape.mrkdwn(dataset.role_reason, 80)})" if dataset.role_reason else ""
+    kinds = len(report.get("counts") or {})
+    look = f" {counted(kinds, 'thing')} to look at:" if kinds else " Nothing to mend."
+    return f"✅ *Ready to train.* {ROLES[dataset.role].capitalize()}{reason}.{look}"
+
+
+def _buttons(dataset: Dataset, *, few: bool) -> Block:
+    """At most five: what one wants next first."""
+    number = str(dataset.id)
+    report = dataset.report
+    guessed = bool(report.get("guessed"))
+    made = []
+    if guessed:
+        made.append(button("Choose columns", "choose_columns", number, style="primary"))
+    elif dataset.trainable and dataset.role is DatasetRole.TRAIN:
+        made.append(button("Start fine-tuning", "start_from_report", number, style="primary"))
+    if few:
+        made.append(button("Attach a test file", "attach_test", number))
+    if fixes(dataset) and not guessed:
+        style = "" if dataset.trainable else "primary"
+        made.append(button("Apply fixes", "fix_dataset", number, style=style))
+    made.append(button("Preview", "preview_dataset", number))
+    if dataset.changes.get("diff"):
+        made.append(button("Show differences", "show_changes", number))
+    if not guessed and dataset.examples:
+        made.append(button("Download converted", "convert_dataset", number))
+    return actions(*made, overflow("dataset_menu", menu(dataset)))
+
+
+def menu(dataset: Dataset, *, card: bool = True) -> list[Block]:
+    """What else can be done; `card`: beside the buttons of the report."""
+    number = str(dataset.id)
+    made = [] if card else [option("Show its report", f"show:{number}"), option("Preview", f"preview:{number}")]
+    if card and (dataset.report.get("counts") or {}):
+        made.append(option("All findings", f"findings:{number}"))
+    if card and dataset.report.get("table") and dataset.upload_id and not dataset.report.get("guessed"):
+        made.append(option("Choose other columns", f"columns:{number}"))
+    shared = option("Keep it to its channel", f"unshare:{number}")
+    made.append(shared if dataset.shared else option("Share with the workspace", f"share:{number}"))
+    made.append(option("Delete …", f"delete:{number}"))
+    return made
+
+
+def _few(dataset: Dataset) -> str:
+    return (
+        f"🔬 *{counted(dataset.examples, 'example')} and no file to test on*: if you start like this, nothing can be "
+        f"claimed about how it answers new questions. Attach a test file, or collect {FEW_EXAMPLES} examples or more."
     )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _refused(upload: Upload) -> Block:
+    words = escape.mrkdwn(upload.problem or "It cannot be read.", 1000)
+    return section(f"❌ *{escape.mrkdwn(upload.name, 120)}* cannot be used.\n{words}")
 
 
-def preview(dataset: Dataset) -> Block:
-    """A window with three examples as they would be trained."""
-    from bot.blocks.elements import divider, modal
+def _waiting(upload: Upload) -> Block:
+    name = escape.mrkdwn(upload.name, 120)
+    progress = upload.progress
+    done, total = int(progress.get("bytes_done") or 0), int(progress.get("bytes_total") or 0)
+    if not total:
+        return section(f"⏳ *{name}* is being {'downloaded' if upload.status is UploadStatus.RECEIVED else 'read'} …")
+    shown = f"`{bar(done / total)}` {size(done)} of {size(total)}"
+    examples = int(progress.get("examples") or 0)
+    return section(f"⏳ *{name}* is being checked\n{shown}" + (f" · {examples:,} examples so far" if examples else ""))
 
-    blocks: list[Block] = [section(f"*{escape.mrkdwn(dataset.name, 120)}*, as a model would be trained on it:")]
-    for number, example in enumerate(dataset.report.get("samples") or [], 1):
-        blocks += [divider(), context(f"Example {number} of {dataset.examples:,}")]
-        for message in example:
-            blocks.append(
-                section(
-                    f"*{escape.mrkdwn(str(message['role']), 30)}*\n```{escape.code(message['content'], 900) or ' '}```"
-                )
-            )
-    return modal("preview", "Examples", blocks)
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:,.1f} {unit}"
+    return f"{count:,} bytes"
+
+
+def _name(dataset: Dataset) -> str:
+    version = f" v{dataset.version}" if dataset.version > 1 else ""
+    return f"{escape.mrkdwn(dataset.name, 120)}{version}"
+
+
+def _mark(dataset: Dataset) -> str:
+    if dataset.report.get("guessed"):
+        return "❓"
+    return "✅ Ready to train:" if dataset.trainable else "❌ Not trainable yet:"
+
+
+def _fitting(blocks: list[Block]) -> list[Block]:
+    """What Slack shows in one message: 50 blocks, and no more text than it takes."""
+    fitting: list[Block] = []
+    left = 10_000
+    for block in blocks[:50]:
+        left -= sum(len(str(one.get("text") or "")) for one in [block.get("text") or {}, *block.get("elements", [])])
+        if left < 0:
+            fitting[48:] = []
+            return [*fitting, context("… the rest does not fit into one message: `/finetune data` lists every file.")]
+        fitting.append(block)
+    return fitting

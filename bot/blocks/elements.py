@@ -29,9 +29,10 @@ def _mrkdwn(text: str, most: int) -> Block:
     return {"type": "mrkdwn", "text": text[:most] or "–"}
 
 
-def section(text: str) -> Block:
-    """A paragraph of mrkdwn."""
-    return {"type": "section", "text": _mrkdwn(text, 3000)}
+def section(text: str, *, accessory: Block | None = None) -> Block:
+    """A paragraph of mrkdwn, perhaps with a control at its right."""
+    made: Block = {"type": "section", "text": _mrkdwn(text, 3000)}
+    return made | ({"accessory": accessory} if accessory else {})
 
 
 def fields(*texts: str) -> Block:
@@ -72,6 +73,18 @@ def button(text: str, action_id: str, value: str, *, style: str = "", confirm: B
     if confirm:
         made["confirm"] = confirm
     return made
+
+
+def overflow(action_id: str, options: Sequence[Block], *, confirm: Block | None = None) -> Block:
+    """The ⋯ menu: at most five choices."""
+    made: Block = {"type": "overflow", "action_id": action_id, "options": list(options[:5])}
+    return made | ({"confirm": confirm} if confirm else {})
+
+
+def checkboxes(action_id: str, options: Sequence[Block]) -> Block:
+    """At most ten choices, all made at first."""
+    shown = list(options[:10])
+    return {"type": "checkboxes", "action_id": action_id, "options": shown, "initial_options": shown}
 
 
 def confirm(title: str, text: str, yes: str, no: str, *, style: str = "danger") -> Block:
@@ -123,8 +136,10 @@ def number_input(action_id: str, value: float, low: float, high: float, *, decim
     }
 
 
-def field_block(block_id: str, label: str, element: Block, *, optional: bool = False, hint: str = "") -> Block:
-    """An input of a form."""
+def field_block(
+    block_id: str, label: str, element: Block, *, optional: bool = False, hint: str = "", dispatch: bool = False
+) -> Block:
+    """An input of a form; `dispatch`: each change is told at once."""
     made: Block = {
         "type": "input",
         "block_id": block_id,
@@ -132,6 +147,8 @@ def field_block(block_id: str, label: str, element: Block, *, optional: bool = F
         "element": element,
         "optional": optional,
     }
+    if dispatch:
+        made["dispatch_action"] = True
     if hint:
         made["hint"] = {"type": "plain_text", "text": hint[:2000]}
     return made

@@ -9,6 +9,7 @@ from workers.tables import Run
 
 COMMANDS = (
     ("start", "open the form, filled in with your newest dataset"),
+    ("data", "the datasets that can be used here; `data show`, `diff`, `delete`, `add hf:owner/name@revision`"),
     ("status", "the runs of this channel"),
     ("cancel NUMBER", "end a run"),
     ("help", "this"),
@@ -20,7 +21,7 @@ def help_text(intro: str = "") -> Drawn:
     lines = "\n".join(f"• `/finetune {name}` – {words}" for name, words in COMMANDS)
     begin = (
         "*Fine-tune a model in four steps*\n"
-        "1. Attach a `.jsonl` file with example conversations to a message here (a second file is used for testing).\n"
+        "1. Attach a file with examples to a message: JSONL, JSON, CSV, Excel, Parquet (a second is for testing).\n"
         "2. Read the report in its thread, then click *Start fine-tuning*.\n"
         "3. Watch one card until training ends, and read whether it was worth it.\n"
         "4. Reply in that thread to chat with the tuned model."
@@ -31,7 +32,7 @@ def help_text(intro: str = "") -> Drawn:
 
 def note(text: str) -> Drawn:
     """A milestone."""
-    return Drawn(text=escape.mrkdwn(text), blocks=[context(escape.mrkdwn(text, 1900))])
+    return Drawn(text=escape.mrkdwn(text) or "–", blocks=[context(escape.mrkdwn(text, 1900))])
 
 
 def problem(title: str, text: str, error_id: str = "") -> Drawn:

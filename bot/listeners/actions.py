@@ -1,63 +1,49 @@
-"""Buttons: start from a report, preview, cancel, keys, feedback. Rights are asked again on every click."""
+"""Buttons of runs, endpoints and answers: start, cancel, keys, feedback. Rights are asked again on every click."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
-from typing import Any
 
 from slack_bolt import Ack, App, BoltContext
 from slack_sdk.errors import SlackClientError
 from sqlmodel import Session
 
-from bot.blocks import dataset_report, endpoint, words
+from bot.blocks import endpoint, words
 from bot.listeners import start
+from bot.listeners.clicks import Body, arrived, number, thread
 from bot.middleware import Desk, after_ack, tell
-from workers import chat, inbound, keys
+from workers import chat, keys
 from workers.errors import NotFound
 from workers.keys import NewKey
 from workers.rights import Actor, Verb, allowed, require
-from workers.runs import lifecycle, plan
+from workers.runs import lifecycle
 from workers.tables import Endpoint
-
-Body = dict[str, Any]
 
 
 def register(app: App, desk: Desk) -> None:
-    """Listen to every button of ours."""
-    _register_datasets(app, desk)
+    """Listen to these buttons."""
     _register_runs(app, desk)
     _register_keys(app, desk)
 
 
-def _register_datasets(app: App, desk: Desk) -> None:
+def _register_runs(app: App, desk: Desk) -> None:
     @app.action("start_from_report")
     def start_from_report(ack: Ack, body: Body, context: BoltContext) -> None:
         actor = desk.people.actor(context)
         with desk.context.db.write() as session:
-            new = _arrived(session, actor, body)
+            new = arrived(session, actor, body)
             require(session, actor, Verb.START)
         ack()
         if new:
             with after_ack(desk, body, context):
-                start.open_if_alive(desk, actor, body["trigger_id"], _number(body))
+                start.open_if_alive(desk, actor, body["trigger_id"], number(body))
 
-    @app.action("preview_dataset")
-    def preview(ack: Ack, body: Body, context: BoltContext) -> None:
-        actor = desk.people.actor(context)
-        with desk.context.db.read() as session:
-            dataset = plan.dataset(session, actor, _number(body))
-        ack()
-        with after_ack(desk, body, context):
-            desk.client.views_open(trigger_id=body["trigger_id"], view=dataset_report.preview(dataset))
-
-
-def _register_runs(app: App, desk: Desk) -> None:
     @app.action("run_cancel")
     def cancel(ack: Ack, body: Body, context: BoltContext) -> None:
         actor = desk.people.actor(context)
         with desk.context.db.write() as session:
-            _arrived(session, actor, body)
-            lifecycle.cancel(session, actor, _number(body))
+            arrived(session, actor, body)
+            lifecycle.cancel(session, actor, number(body))
         ack()
 
     @app.action("feedback")
@@ -69,7 +55,7 @@ def _register_runs(app: App, desk: Desk) -> None:
                 chat.note_feedback(session, actor, int(turn), good=verdict == "good")
         ack()
         with after_ack(desk, body, context):
-            tell(desk.client, context, words.note("Noted, thank you."), thread_ts=_thread(body))
+            tell(desk.client, context, words.note("Noted, thank you."), thread_ts=thread(body))
 
 
 def _register_keys(app: App, desk: Desk) -> None:
@@ -78,13 +64,13 @@ def _register_keys(app: App, desk: Desk) -> None:
         actor = desk.people.actor(context)
         with desk.context.db.write() as session:
             target = _endpoint(session, actor, body)
-            made = keys.create(session, actor, target) if _arrived(session, actor, body) else None
+            made = keys.create(session, actor, target) if arrived(session, actor, body) else None
         ack()
         if made is not None:
             with after_ack(desk, body, context):
                 drawn = endpoint.key(target, desk.context.settings.public_gateway, made.secret, made.id)
                 with _revoked_if_untold(desk, actor, made):
-                    tell(desk.client, context, drawn, thread_ts=_thread(body))
+                    tell(desk.client, context, drawn, thread_ts=thread(body))
 
     @app.action("endpoint_keys")
     def list_keys(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -94,18 +80,18 @@ def _register_keys(app: App, desk: Desk) -> None:
             drawn = endpoint.keys(target, keys.listed(session, target, creator_id=actor.user_id))
         ack()
         with after_ack(desk, body, context):
-            tell(desk.client, context, drawn, thread_ts=_thread(body))
+            tell(desk.client, context, drawn, thread_ts=thread(body))
 
     @app.action("key_revoke")
     def revoke_key(ack: Ack, body: Body, context: BoltContext) -> None:
         actor = desk.people.actor(context)
         with desk.context.db.write() as session:
-            _arrived(session, actor, body)
-            keys.revoke(session, actor, _number(body))
+            arrived(session, actor, body)
+            keys.revoke(session, actor, number(body))
         ack()
         said = words.note("🔑 The key is revoked. Programs that use it are refused from now on.")
         with after_ack(desk, body, context):
-            tell(desk.client, context, said, thread_ts=_thread(body))
+            tell(desk.client, context, said, thread_ts=thread(body))
 
 
 @contextmanager
@@ -121,27 +107,7 @@ def _revoked_if_untold(desk: Desk, actor: Actor, made: NewKey) -> Iterator[None]
 
 def _endpoint(session: Session, actor: Actor, body: Body) -> Endpoint:
     """The endpoint that the button is about. Raises NotFound."""
-    target = session.get(Endpoint, _number(body))
+    target = session.get(Endpoint, number(body))
     if target is None or not allowed(session, actor, Verb.VIEW, target):
         raise NotFound("This endpoint is not there any more, or not visible from this channel.")
     return target
-
-
-def _arrived(session: Session, actor: Actor, body: Body) -> bool:
-    """Record a click; False for one that was recorded before."""
-    action = body["actions"][0]
-    key = f"click:{action['action_id']}:{action.get('action_ts') or body.get('trigger_id')}"
-    return inbound.first_time(session, actor.team_id, key)
-
-
-def _number(body: Body) -> int:
-    """The id of what the button is about. Raises NotFound."""
-    value = str(body["actions"][0].get("value") or "")
-    if not value.isdecimal():
-        raise NotFound("This button is too old. Use a newer message.")
-    return int(value)
-
-
-def _thread(body: Body) -> str:
-    """The thread that the button's message is in; empty if it is in none."""
-    return str((body.get("message") or {}).get("thread_ts") or (body.get("container") or {}).get("thread_ts") or "")

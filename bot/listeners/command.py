@@ -9,11 +9,12 @@ from sqlmodel import Session
 from bot import command_line
 from bot.blocks import words
 from bot.blocks.elements import Drawn
-from bot.listeners import start
+from bot.listeners import data, start
 from bot.middleware import Desk, after_ack
 from workers import inbound
 from workers.rights import Actor, Verb, require
 from workers.runs import lifecycle
+from workers.settings import Settings
 
 COMMAND = re.compile(r"/finetune\b.*")
 """The command's name; an app beside this one may have its own, such as /finetune-dev."""
@@ -26,11 +27,12 @@ def register(app: App, desk: Desk) -> None:
     def typed(ack: Ack, body: dict[str, Any], context: BoltContext) -> None:
         actor = desk.people.actor(context)
         wanted = command_line.parse(str(body.get("text") or ""))
+        key = f"command:{body['trigger_id']}"
         with desk.context.db.write() as session:
-            new = inbound.first_time(session, actor.team_id, f"command:{body['trigger_id']}")
+            new = inbound.first_time(session, actor.team_id, key)
             require(session, actor, Verb.VIEW)
             opens = new and isinstance(wanted, command_line.Start)
-            drawn = carry_out(session, actor, wanted) if new and not opens else None
+            drawn = carry_out(session, desk.context.settings, actor, wanted, key=key) if new and not opens else None
         if drawn is not None:
             ack(text=drawn.text, blocks=drawn.blocks)
             return
@@ -40,8 +42,10 @@ def register(app: App, desk: Desk) -> None:
                 start.open_form(desk, actor, body["trigger_id"])
 
 
-def carry_out(session: Session, actor: Actor, wanted: command_line.Command) -> Drawn:
-    """Do what was asked, except opening a form; returns what to say. Raises UserError."""
+def carry_out(session: Session, settings: Settings, actor: Actor, wanted: command_line.Command, *, key: str) -> Drawn:
+    """Do what was asked, except opening a form; returns what to say. `key` tells this request. Raises UserError."""
+    if isinstance(wanted, command_line.Data):
+        return data.carry_out(session, settings, actor, wanted, key)
     match wanted:
         case command_line.Status():
             return words.runs(lifecycle.visible(session, actor))

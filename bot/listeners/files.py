@@ -27,7 +27,8 @@ def register(app: App, desk: Desk) -> None:
             actor = desk.people.actor(context)
             with desk.context.db.write() as session:
                 if inbound.first_time(session, actor.team_id, f"files:{actor.channel_id}:{event['ts']}"):
-                    uploads.receive(session, actor, message_ts=event["ts"], files=received)
+                    thread_ts = str(event.get("thread_ts") or "")
+                    uploads.receive(session, actor, message_ts=event["ts"], files=received, thread_ts=thread_ts)
         next()
 
     @app.event({"type": "message", "subtype": "file_share"}, middleware=[record])

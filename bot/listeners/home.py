@@ -6,7 +6,8 @@ from slack_bolt import App, BoltContext
 
 from bot.blocks import home
 from bot.middleware import Desk
-from workers.runs import lifecycle, plan
+from workers import datasets
+from workers.runs import lifecycle
 
 
 def register(app: App, desk: Desk) -> None:
@@ -18,5 +19,5 @@ def register(app: App, desk: Desk) -> None:
             return
         actor = desk.people.actor(context, "")
         with desk.context.db.read() as session:
-            view = home.draw(lifecycle.visible(session, actor, limit=10), plan.usable_datasets(session, actor))
+            view = home.draw(lifecycle.visible(session, actor, limit=10), datasets.visible(session, actor))
         desk.client.views_publish(user_id=actor.user_id, view=view)

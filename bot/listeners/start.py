@@ -1,7 +1,10 @@
 """Starting a run: the form opens at once, is filled, checked, confirmed, and becomes a run."""
 
+import time
+import uuid
 from typing import Any
 
+import structlog
 from slack_bolt import Ack, App, BoltContext
 from slack_sdk.errors import SlackApiError
 
@@ -11,14 +14,25 @@ from bot.middleware import Desk
 from workers import inbound
 from workers.errors import InvalidPlan, UserError
 from workers.rights import Actor
-from workers.runs import cost, lifecycle, plan
-from workers.runs.plan import Choices
+from workers.runs import cost, leaks, lifecycle, plan
+from workers.runs.choices import Choices
+from workers.runs.leaks import Leaks
 
 FIELDS = frozenset(
-    {"dataset_id", "test_dataset_id", "name", "goal", "provider", "base_model", "epochs", "learning_rate", "batch_size",
-     "lora_r"}
-)  # fmt: skip
+    {
+        *("dataset_id", "test_dataset_id", "validation_dataset_id", "name", "goal", "provider", "base_model"),
+        *("epochs", "learning_rate", "batch_size", "lora_r"),
+    }
+)
 """The form's blocks; a problem with anything else is shown at the first."""
+
+log = structlog.get_logger()
+
+NO_LEAKS = Leaks()
+OPENING_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""How long Slack is given to open a window; whoever has closed it by then does not want it."""
+MOST_ELSEWHERE = 2
+"""Providers that are not set up are named in the plan with what they would ask; so many."""
 
 
 def open_form(desk: Desk, actor: Actor, trigger_id: str, *, dataset_id: int | None = None) -> None:
@@ -43,13 +57,19 @@ def register(app: App, desk: Desk) -> None:
         actor = desk.people.actor(context, channel_id)
         try:
             choices = start_form.read(view["state"]["values"], Choices(dataset_id=0))
-            confirmation = _confirmation(desk, actor, choices, channel_id)
+            drawn = _confirmation(desk, actor, choices, channel_id)
         except InvalidPlan as error:
             ack(response_action="errors", errors=_by_block(error))
+            return
         except ValueError:
             ack(response_action="errors", errors={"epochs": "One of the numbers could not be read."})
-        else:
-            ack(response_action="push", view=confirmation)
+            return
+        if choices.test_dataset_id is None and choices.validation_dataset_id is None:
+            ack(response_action="push", view=drawn)
+            return
+        window = f"plan-{uuid.uuid4().hex}"
+        ack(response_action="push", view=start_form.comparing(window))
+        _show(desk, window, _compared(desk, actor, choices, channel_id))
 
     @app.view("confirm_start")
     def confirmed(ack: Ack, body: dict[str, Any], context: BoltContext) -> None:
@@ -68,11 +88,36 @@ def register(app: App, desk: Desk) -> None:
             ack(response_action="clear")
 
 
-def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str) -> Block:
+def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str, leaked: Leaks = NO_LEAKS) -> Block:
     with desk.context.db.read() as session:
         dataset, test = plan.checked(session, desk.context.settings, actor, choices)
         estimate = cost.estimate(session, desk.context.settings, choices)
-    return start_form.confirmation(choices, estimate, dataset, test, channel_id)
+        offers = cost.by_provider(dataset.report, epochs=choices.epochs)
+    elsewhere = [one for one in offers if one.fits and not one.set_up][:MOST_ELSEWHERE]
+    return start_form.confirmation(choices, estimate, dataset, test, channel_id, leaks=leaked, elsewhere=elsewhere)
+
+
+def _compared(desk: Desk, actor: Actor, choices: Choices, channel_id: str) -> Block:
+    """The confirmation, with what of the test was also learnt from; or why it is no test."""
+    try:
+        return _confirmation(desk, actor, choices, channel_id, leaks.look(desk.context, choices))
+    except InvalidPlan as error:
+        return start_form.nothing([*error.problems.values(), "Go back and choose another."])
+    except UserError as error:
+        return start_form.nothing([error.user_message])
+
+
+def _show(desk: Desk, window: str, view: Block) -> None:
+    """Fill the window that an ack has just asked for, which Slack may not have opened yet."""
+    for pause in OPENING_SECONDS:
+        try:
+            desk.client.views_update(external_id=window, view=view)
+            return
+        except SlackApiError as error:
+            if error.response.get("error") != "not_found":
+                raise
+            time.sleep(pause)
+    log.info("window_was_closed", window=window)
 
 
 def _by_block(error: InvalidPlan) -> dict[str, str]:

@@ -59,13 +59,14 @@ def register(app: App, desk: Desk) -> None:
 def _mentioned(desk: Desk, event: dict[str, Any], actor: Actor) -> Drawn | None:
     """Do what a mention asks for, once; returns what to say. None: nothing, or a model answers in its thread."""
     thread_ts = str(event.get("thread_ts") or "")
+    key = f"mention:{actor.channel_id}:{event['ts']}"
     with desk.context.db.write() as session:
-        if not inbound.first_time(session, actor.team_id, f"mention:{actor.channel_id}:{event['ts']}"):
+        if not inbound.first_time(session, actor.team_id, key):
             return None
         if thread_ts and chat.is_answered(session, actor.team_id, actor.channel_id, thread_ts):
             return None
         require(session, actor, Verb.VIEW)
-        return carry_out(session, actor, command_line.parse(_said(event)))
+        return carry_out(session, desk.context.settings, actor, command_line.parse(_said(event)), key=key)
 
 
 def _said(event: dict[str, Any]) -> str:

@@ -9,4 +9,5 @@ What leads there
   knobs         hyperparameters, checked before anything is started
   run_folder    the files by which a trainer and its watcher speak
   base_models   names -> folders with a model that transformers can load
+  tokenizer_file  where a base model's tokenizer lies, for whoever only counts
 """

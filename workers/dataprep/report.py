@@ -1,39 +1,31 @@
-"""A dataset's report: every finding with its place, exact counts, token statistics. One pass, bounded lists."""
+"""A dataset's report: what it is, every finding with its place, exact counts, token statistics."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workers.dataprep import tokens
-from workers.dataprep.checks import CHAT_CHECKS, Found, Severity
+from workers.dataprep import parallel, tokens
+from workers.dataprep.analysis import Analysis, Progress, rules_of
+from workers.dataprep.checks import Found, Severity
 from workers.dataprep.example import Example
-from workers.dataprep.formats import detect, open_dataset
-from workers.dataprep.lines import Record
-from workers.dataprep.tokens import Spread
+from workers.dataprep.formats import ColumnMapping, detect
+from workers.dataprep.scan import Finding, Part, Rules
+from workers.dataprep.source import Limits, Source, opened
+from workers.dataprep.spread import Spread
 
-MOST_FINDINGS = 100
-"""Findings listed per check; the counts are exact all the same."""
+__all__ = ["DatasetReport", "Finding", "Progress", "check_file"]
+
+DEFAULT_CONTEXT = 16_385
+"""Tokens that a model reads, where no model is chosen yet."""
 FEW_EXAMPLES = 10
-DEFAULT_TOKEN_LIMIT = 16_385
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check's result at one place. `line` counts from 1; `message` is in words; `fix` names a repair."""
-
-    severity: Severity
-    check: str
-    message: str
-    line: int | None = None
-    fix: str = ""
 
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """Everything known about a dataset's file."""
+    """Everything known about a dataset's file. Counts are exact, lists are capped."""
 
     path: str
     sha256: str
@@ -42,11 +34,29 @@ class DatasetReport:
     examples: int
     findings: tuple[Finding, ...]
     counts: Mapping[str, int]
+    fixable: Mapping[str, int]
+    """How many of each check's findings a machine can mend."""
     tokenizer: str
+    context: int
     tokens: Spread
     assistant_tokens: Spread
+    messages: Spread
+    histogram: Mapping[str, Any]
+    """Tokens of the examples as bars: `edges` (one more than bars) and `counts`."""
     epochs: int
     billed_tokens: int
+    """Of one epoch: no example counts for more than the model reads."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """How often each label is the answer, where answers are labels."""
+    unit: str = "line"
+    """What a finding's `line` counts: lines, elements of an array or rows of a table."""
+    layout: str = "jsonl"
+    encoding: str = "utf-8"
+    compression: str = ""
+    columns: tuple[str, ...] = ()
+    mapping: Mapping[str, Any] | None = None
+    guessed: bool = False
+    """Whether a person should confirm the columns before anything is trained."""
     errors: int = 0
     samples: tuple[Example, ...] = field(default=(), compare=False)
 
@@ -64,110 +74,117 @@ class DatasetReport:
             "method": self.method,
             "examples": self.examples,
             "trainable": self.trainable,
+            "unit": self.unit,
+            "layout": self.layout,
+            "encoding": self.encoding,
+            "compression": self.compression,
+            "columns": list(self.columns),
+            "mapping": dict(self.mapping) if self.mapping else None,
+            "guessed": self.guessed,
             "findings": [{**asdict(one), "severity": str(one.severity)} for one in self.findings],
             "counts": dict(self.counts),
+            "fixes": {check: number for check, number in self.fixable.items() if number},
             "tokens": {
                 "tokenizer": self.tokenizer,
+                "context": self.context,
                 **self.tokens.to_json(),
                 "assistant": self.assistant_tokens.to_json(),
             },
+            "messages": self.messages.to_json(),
+            "histogram": dict(self.histogram),
+            "labels": dict(self.labels),
             "epochs": self.epochs,
             "billed_tokens": self.billed_tokens,
         }
-
-
-class _Notes:
-    """Collects findings: exact counts, capped lists."""
-
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
-        self.counts: Counter[str] = Counter()
-        self.errors = 0
-
-    def add(self, found: Found, line: int | None) -> None:
-        self.counts[found.check] += 1
-        self.errors += found.severity is Severity.ERROR
-        if self.counts[found.check] <= MOST_FINDINGS:
-            where = f"Message {found.message}: " if found.message else ""
-            self.findings.append(Finding(found.severity, found.check, where + found.words, line, found.fix))
 
 
 def check_file(
     path: Path,
     *,
     name: str | None = None,
-    tokenizer: str = "o200k_base",
-    token_limit: int = DEFAULT_TOKEN_LIMIT,
-    max_bytes: int = 1_000_000_000,
+    tokenizer: str = tokens.DEFAULT,
+    context: int = DEFAULT_CONTEXT,
+    mapping: ColumnMapping | None = None,
+    limits: Limits | None = None,
+    processes: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    deep: bool = True,
 ) -> DatasetReport:
-    """Check a file. Raises workers.dataprep.lines.UnreadableDataset if it is no dataset at all."""
-    dataset_format, encoding = detect(path, max_bytes)
-    notes = _Notes()
-    totals: list[int] = []
-    answers: list[int] = []
-    samples: list[Example] = []
-    seen: dict[bytes, int] = {}
-    examples = 0
-    for record, example in open_dataset(path, dataset_format, encoding):
-        before = notes.errors
-        for found in _judge(record, example, dataset_format.to_messages):
-            notes.add(found, record.line)
-        if record.problem or example is None:
-            continue
-        examples += 1
-        total, answer = tokens.of_example(example, tokenizer)
-        totals.append(total)
-        answers.append(answer)
-        for found in _against_the_rest(example, total, token_limit, seen):
-            notes.add(found, record.line)
-        if len(samples) < 3 and notes.errors == before:
-            samples.append(example)
-    if 0 < examples < FEW_EXAMPLES:
-        few = "1 example" if examples == 1 else f"{examples} examples"
-        words = f"Only {few}: hosted providers want at least {FEW_EXAMPLES}, and 50 to 100 teach more."
-        notes.add(Found("too_few_examples", words, severity=Severity.WARNING), None)
-    epochs = tokens.default_epochs(examples)
+    """Check a file with all cores. `deep`: near-duplicates, secrets and personal data too.
+
+    Raises workers.dataprep.source.UnreadableDataset if it is no dataset at all.
+    """
+    limits = limits or Limits()
+    digest = _Digest(path)
+    with opened(path, limits) as source:
+        detected = detect(source, mapping)
+        rules = rules_of(source, detected, limits, tokenizer=tokenizer, context=context, deep=deep)
+        with Analysis(source, rules) as analysis:
+            analysis.scan(processes or parallel.cores(), progress or (lambda _: None))
+            analysis.compare()
+        return _report(source, rules, analysis.sum, name or str(path), digest.hex())
+
+
+def _report(source: Source, rules: Rules, whole: Part, name: str, sha256: str) -> DatasetReport:
+    detected = rules.detected
+    if 0 < whole.examples < FEW_EXAMPLES:
+        whole.notes.add(_few(whole.examples), None)
     return DatasetReport(
-        path=name or str(path),
-        sha256=_digest(path),
-        format=dataset_format.id,
-        method=dataset_format.method,
-        examples=examples,
-        findings=tuple(notes.findings),
-        counts=dict(notes.counts),
-        tokenizer=tokenizer,
-        tokens=Spread.of(totals),
-        assistant_tokens=Spread.of(answers),
-        epochs=epochs,
-        billed_tokens=sum(min(token_limit, total) for total in totals),
-        errors=notes.errors,
-        samples=tuple(samples),
+        path=name,
+        sha256=sha256,
+        format=detected.format.id,
+        method=detected.format.method,
+        examples=whole.examples,
+        findings=tuple(whole.notes.numbered(source.first)),
+        counts=dict(whole.notes.counts),
+        fixable=dict(whole.notes.fixable),
+        tokenizer=rules.tokenizer,
+        context=rules.context,
+        tokens=whole.totals.spread(),
+        assistant_tokens=whole.answers.spread(),
+        messages=whole.messages.spread(),
+        histogram=whole.totals.bars(),
+        epochs=tokens.default_epochs(whole.examples),
+        billed_tokens=whole.totals.capped(rules.context),
+        labels=whole.tallies.labels(),
+        unit=source.unit,
+        layout=source.layout,
+        encoding=source.encoding,
+        compression=source.compression,
+        columns=source.columns,
+        mapping=detected.columns.to_json() if detected.columns else None,
+        guessed=detected.guessed,
+        errors=whole.notes.errors,
+        samples=tuple(whole.samples),
     )
 
 
-def _judge(record: Record, example: Example | None, to_messages: Any) -> Iterator[Found]:
-    if record.problem:
-        yield Found("invalid_json", record.problem, fix="drop")
-    elif not isinstance(record.value, dict):
-        yield Found("data_type", "The line is not a JSON object.", fix="drop")
-    elif example is None:
-        yield Found("missing_messages_list", "There is no list of messages.", fix="drop")
-    else:
-        whole = {**record.value, "messages": record.value.get("messages", None) or to_messages(record.value)}
-        for check in CHAT_CHECKS:
-            yield from check(whole)
+class _Digest:
+    """The file's SHA-256, computed beside the check."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._hex = ""
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._compute, daemon=True)
+        self._thread.start()
+
+    def _compute(self) -> None:
+        try:
+            if self._path.is_file():
+                with self._path.open("rb") as file:
+                    self._hex = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            self._error = error
+
+    def hex(self) -> str:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._hex
 
 
-def _against_the_rest(example: Example, total: int, limit: int, seen: dict[bytes, int]) -> Iterator[Found]:
-    if total > limit:
-        words = f"{total:,} tokens, over the limit of {limit:,}: the rest is cut off."
-        yield Found("over_token_limit", words, severity=Severity.WARNING)
-    key = hashlib.blake2b(repr(example.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    first = seen.setdefault(key, example.line)
-    if first != example.line:
-        yield Found("exact_duplicate", f"The same as line {first}.", fix="dedupe", severity=Severity.WARNING)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _few(examples: int) -> Found:
+    count = "1 example" if examples == 1 else f"{examples} examples"
+    words = f"Only {count}: hosted providers want at least {FEW_EXAMPLES}, and 50 to 100 teach more. Add examples."
+    return Found(check="too_few_examples", words=words, severity=Severity.WARNING)

@@ -5,6 +5,7 @@ Every answer is kept as it comes, so that an attempt goes on where the last one 
 
 import time
 from collections.abc import Sequence
+from itertools import chain
 
 import structlog
 from sqlmodel import Session, col, select
@@ -16,10 +17,10 @@ from workers.context import Context
 from workers.dataprep import tokens
 from workers.dataprep.example import Example
 from workers.errors import RetryLater
-from workers.evaluation import compare, generate
-from workers.evaluation.compare import Asked
+from workers.evaluation import generate
 from workers.run_status import FINAL, RunStatus
-from workers.runs import lifecycle, material
+from workers.runs import comparison, division, lifecycle, material
+from workers.runs.choices import Choices
 from workers.tables import Endpoint, Evaluation, Generation, Run, Task
 from workers.tasks import Lease
 
@@ -33,6 +34,8 @@ PATIENCE_SECONDS = 900.0
 ROOM = 1.5
 """A model may write so many times the longest reference's tokens, and `MARGIN` more."""
 MARGIN = 16
+PARTS_SECONDS = 3.0
+"""How often a cross-checked run looks whether its short runs have ended, on this machine."""
 
 
 class _Cancelled(Exception):
@@ -45,8 +48,10 @@ def evaluate(context: Context, lease: Lease) -> None:
     if evaluation is None:
         return
     examples = material.held_out(context, run)
-    problem = "" if examples else "Nothing was held out: too few examples, so nothing can be claimed about the result."
-    max_tokens = _max_tokens(examples)
+    parts = _parts(context, lease, run)
+    tested = {part.id: material.held_out(context, part) for part in parts}
+    problem = "" if examples or parts else comparison.why_not(context, run)
+    max_tokens = _max_tokens([*examples, *chain.from_iterable(tested.values())])
     try:
         for model in (run.base_model, run.model_name):
             _generate(context, lease, run, evaluation, model, examples, max_tokens)
@@ -58,16 +63,24 @@ def evaluate(context: Context, lease: Lease) -> None:
             raise RetryLater(error.user_message, error.retry_after or RETRY_SECONDS) from error
         problem = f"The models could not be compared: {error.user_message}"
     system_prompt = material.common_system_prompt(context, run)
+    note = material.divided(context, run).note
     with lease.finish() as session:
         row = session.get_one(Run, run.id, with_for_update=True)
         if row.status is RunStatus.CANCELLING:
             lifecycle.transition(session, row, RunStatus.CANCELLED, "Cancelled during the evaluation.")
             return
-        summary = {"problem": problem} if problem else _summary(session, evaluation, run, examples)
+        if problem:
+            summary = {"problem": problem}
+        elif parts:
+            summary = comparison.of_parts(session, parts, tested)
+        else:
+            summary = comparison.of_run(session, evaluation, run, examples, note)
         kept = session.get_one(Evaluation, evaluation.id)
         kept.done, kept.summary = True, summary
         session.add(kept)
         _ready(session, row, system_prompt, max_tokens)
+    for part in parts:
+        material.discard_model(context, part)
 
 
 def gave_up(session: Session, task: Task) -> None:
@@ -96,6 +109,26 @@ def _begin(lease: Lease) -> tuple[Evaluation | None, Run]:
         with lease.finish():
             pass
     return evaluation, run
+
+
+def _parts(context: Context, lease: Lease, run: Run) -> list[Run]:
+    """The short runs that cross-check this one, once all have ended. Raises RetryLater until then."""
+    if not Choices.from_json(run.plan).cross_checked or division.part_of(run) is not None:
+        return []
+    with context.db.read() as session:
+        parts = lifecycle.parts(session, run)
+    ended = sum(part.status in FINAL for part in parts)
+    if ended == len(parts):
+        return parts
+    with lease.write() as session:
+        row = session.get_one(Run, run.id, with_for_update=True)
+        stage = f"cross-checking: {ended} of {len(parts)} short runs have ended"
+        if row.progress.get("stage") != stage:
+            row.progress = {**row.progress, "stage": stage}
+            session.add(row)
+            lifecycle.redraw(session, row, urgent=False)
+    local = run.provider in lifecycle.LOCAL_PROVIDERS
+    raise RetryLater("the short runs have not ended yet", PARTS_SECONDS if local else 10 * PARTS_SECONDS)
 
 
 def _evaluation(session: Session, run: Run) -> Evaluation:
@@ -134,7 +167,7 @@ def _generate(
         )
         there = set(session.exec(known))
     missing = {
-        place: [ChatMessage(_role(one.role), one.content or "") for one in example.prompt]
+        place: [ChatMessage(_role(one.role), one.text) for one in example.prompt]
         for place, example in enumerate(examples)
         if place not in there
     }
@@ -188,30 +221,13 @@ def _write(
         raise _Cancelled
 
 
-def _summary(session: Session, evaluation: Evaluation, run: Run, examples: Sequence[Example]) -> dict[str, object]:
-    rows = session.exec(select(Generation).where(Generation.evaluation_id == evaluation.id)).all()
-    said = {(row.model, row.position): row for row in rows}
-    asked = [
-        Asked(
-            question=next((one.content or "" for one in reversed(example.prompt) if one.role == "user"), ""),
-            reference=example.answer,
-            base=said[run.base_model, place].answer,
-            tuned=said[run.model_name, place].answer,
-        )
-        for place, example in enumerate(examples)
-    ]
-    written = {
-        name: sum(row.completion_tokens for row in rows if row.model == model) / len(examples)
-        for name, model in (("base", run.base_model), ("tuned", run.model_name))
-    }
-    return {**compare.compare(asked).to_json(), "tokens_per_answer": written}
-
-
 def _ready(session: Session, run: Run, system_prompt: str, max_tokens: int) -> None:
     """The run is done: its endpoint, the summary and how to chat, in its thread."""
     summary = _evaluation(session, run).summary
     run.progress = {**run.progress, "stage": "", "verdict": summary.get("words") or summary.get("problem") or ""}
     lifecycle.transition(session, run, RunStatus.READY)
+    if division.part_of(run) is not None:
+        return  # its model was only made to be tested
     endpoint = Endpoint(
         team_id=run.team_id,
         enterprise_id=run.enterprise_id,

@@ -221,6 +221,8 @@ def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
     folder.mkdir(parents=True)
     train_path = folder / "train.jsonl"
     material.write_training(context, run, train_path)
+    validation_path = folder / "validation.jsonl"
+    watched = material.write_validation(context, run, validation_path)
     resume_from = None
     if run.checkpoint_key:
         resume_from = folder / "resume" / f"checkpoint-{run.checkpoint_step}"
@@ -230,6 +232,7 @@ def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
         base_model=run.base_model,
         method=choices.method,
         train_path=train_path,
+        validation_path=validation_path if watched else None,
         suffix=run.model_name,
         folder=folder,
         resume_from=resume_from,

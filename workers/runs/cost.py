@@ -6,10 +6,16 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from providers import prices
+from workers.dataprep import split
 from workers.run_status import RunStatus
-from workers.runs.plan import Choices
+from workers.runs import billing
+from workers.runs.billing import Offer, best_fit, by_provider
+from workers.runs.choices import FOLDS, Choices, sizes
 from workers.settings import Settings
 from workers.tables import Dataset, Run
+
+__all__ = ["Estimate", "Offer", "best_fit", "by_provider", "duration", "estimate", "held_out", "training_examples"]
 
 OVERHEAD_SECONDS = 20.0
 """Starting the trainer, loading the model and starting the evaluation, on a small machine."""
@@ -27,13 +33,24 @@ class Estimate:
     billed_tokens: int
     seconds: float | None
     price: str
+    validated: int = 0
+    """How many examples are watched while training."""
+    short_runs: int = 0
+    """Of a cross-checked plan: runs besides the one whose model is kept; their tokens and time are counted in."""
+    dollars: float | None = None
+    hosting_per_hour: float | None = None
+    exact_tokens: bool = True
+    """Whether the tokens were counted as the chosen model counts them."""
+    counted_with: str = ""
+    """The tokenizer that they were counted with."""
 
     @property
     def line(self) -> str:
         """One line for people: epochs x tokens, time, price."""
         time = f" · about {duration(self.seconds)} on this machine" if self.seconds else ""
+        runs = f" × {self.short_runs + 1} runs on two thirds or all of it" if self.short_runs else ""
         return (
-            f"{self.epochs} epochs × {self.tokens_per_epoch:,} tokens ≈ {self.billed_tokens:,} tokens · "
+            f"{self.epochs} epochs × {self.tokens_per_epoch:,} tokens{runs} ≈ {self.billed_tokens:,} tokens · "
             f"{self.steps} steps{time} · {self.price}"
         )
 
@@ -42,42 +59,60 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(session: Session, settings: Settings, choices: Choices) -> Estimate:
-    """Figures for these choices; raises sqlalchemy's NoResultFound for an unknown dataset."""
+def estimate(session: Session, settings: Settings, choices: Choices, *, share: float = 1.0) -> Estimate:
+    """Figures for these choices; raises sqlalchemy's NoResultFound for an unknown dataset.
+
+    `share` is the part of the dataset that a short run of a cross-check learns from.
+    """
     dataset = session.get_one(Dataset, choices.dataset_id)
-    examples = training_examples(dataset, choices, settings)
-    share = examples / max(1, dataset.examples)
-    per_epoch = round(int(dataset.report.get("tokens", {}).get("total") or 0) * share)
-    tokens = per_epoch * choices.epochs
+    parts = sizes(dataset.examples, choices, settings.held_out_examples)
+    examples = round(parts.train * share)
+    bill = billing.bill(dataset.report, choices.provider, choices.base_model)
+    per_epoch = round(bill.tokens * examples / max(1, dataset.examples))
+    own = per_epoch * choices.epochs
+    short_runs = FOLDS if choices.cross_checked and share == 1.0 else 0
+    tokens = own * FOLDS if short_runs else own  # each of the short runs learns from all parts but one
+    price = prices.price_of(choices.provider, choices.base_model)
     return Estimate(
         examples=examples,
-        held_out=_tested_on(session, settings, dataset, choices),
+        held_out=dataset.examples if short_runs else _tested_on(session, settings, choices, parts.test),
         epochs=choices.epochs,
         steps=choices.epochs * math.ceil(examples / choices.batch_size),
         tokens_per_epoch=per_epoch,
         billed_tokens=tokens,
         seconds=_seconds(session, choices, tokens),
-        price="$0 (runs on your own machine)" if choices.provider in {"local", "stub"} else "price unknown",
+        price=billing.price_words(price, tokens),
+        validated=_watched(session, choices, parts.validation),
+        short_runs=short_runs,
+        dollars=price.training(tokens) if price else None,
+        hosting_per_hour=price.hosting_per_hour if price else None,
+        exact_tokens=bill.exact,
+        counted_with=str((dataset.report.get("tokens") or {}).get("tokenizer") or "").rsplit("/", 1)[-1],
     )
 
 
 def training_examples(dataset: Dataset, choices: Choices, settings: Settings) -> int:
     """How many examples are learnt from: all of them, unless some must be held out."""
-    if choices.test_dataset_id is not None:
-        return dataset.examples
-    return dataset.examples - held_out(dataset.examples, settings.held_out_examples)
+    return sizes(dataset.examples, choices, settings.held_out_examples).train
 
 
-def _tested_on(session: Session, settings: Settings, dataset: Dataset, choices: Choices) -> int:
+def _tested_on(session: Session, settings: Settings, choices: Choices, held: int) -> int:
     """How many examples the result is tested on."""
     if choices.test_dataset_id is None:
-        return held_out(dataset.examples, settings.held_out_examples)
+        return held
     return min(session.get_one(Dataset, choices.test_dataset_id).examples, settings.held_out_examples)
+
+
+def _watched(session: Session, choices: Choices, held: int) -> int:
+    """How many examples are watched while training."""
+    if choices.validation_dataset_id is None:
+        return held
+    return session.get_one(Dataset, choices.validation_dataset_id).examples
 
 
 def held_out(examples: int, most: int) -> int:
     """How many of a lone dataset's examples are held out: a fifth, 10 at least, none of fewer than 50."""
-    return 0 if examples < 50 else min(most, max(10, examples // 5))
+    return split.test_size(examples, most)
 
 
 def _seconds(session: Session, choices: Choices, tokens: int) -> float | None:
@@ -90,7 +125,8 @@ def _seconds(session: Session, choices: Choices, tokens: int) -> float | None:
     ).one_or_none()
     if last is None or not last.started_at or not last.trained_at:
         return None
-    trained = int(last.cost.get("billed_tokens") or 0)
+    own = int(last.cost.get("tokens_per_epoch") or 0) * int(last.cost.get("epochs") or 0)
+    trained = own or int(last.cost.get("billed_tokens") or 0)
     return OVERHEAD_SECONDS + tokens * (last.trained_at - last.started_at) / trained if trained else None
 
 

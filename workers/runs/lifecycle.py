@@ -12,22 +12,33 @@ from workers import announcements, tasks
 from workers.errors import NotFound
 from workers.rights import Actor, Verb, allowed, require
 from workers.run_status import FINAL, RunStatus, check_transition
-from workers.runs import cost, plan
-from workers.runs.plan import Choices
+from workers.runs import cost, division, plan
+from workers.runs.choices import FOLDS, Choices
+from workers.runs.cost import Estimate
 from workers.settings import Settings
-from workers.tables import AuditEntry, Run, RunEvent
+from workers.tables import AuditEntry, Dataset, Run, RunEvent
 
 LOCAL_PROVIDERS = frozenset({"local"})
 """Providers whose training is done by the gpu queue's own worker; the others are polled."""
 
 
+PART = ":part:"
+"""In the request key of a short run that cross-checks another; before it is the other's key."""
+
+
 def card_slot(run: Run) -> str:
-    """The slot of the run's card; its message is the root of the run's thread."""
+    """The slot of the run's card."""
     return f"run:{run.id}:card"
 
 
+def thread_slot(run: Run) -> str:
+    """The slot of the card in whose thread the run is told about: its own, or that of the run it cross-checks."""
+    part = division.part_of(run)
+    return card_slot(run) if part is None else f"run:{part.run}:card"
+
+
 def start(session: Session, settings: Settings, actor: Actor, choices: Choices, request_key: str) -> Run:
-    """Confirm a plan: the run, its first task and its card, in one transaction.
+    """Confirm a plan: the run (with those that cross-check it), its first task and its card, in one transaction.
 
     The same `request_key` (one submission of the form) finds the run it made. Raises InvalidPlan, NotAllowed.
     """
@@ -36,28 +47,49 @@ def start(session: Session, settings: Settings, actor: Actor, choices: Choices, 
         require(session, actor, Verb.VIEW, known)
         return known
     require(session, actor, Verb.START)
-    dataset, test = plan.checked(session, settings, actor, choices)
+    dataset, _ = plan.checked(session, settings, actor, choices)
     estimate = cost.estimate(session, settings, choices)
+    run = _queued(session, actor, dataset, choices, estimate, request_key)
+    audit(session, actor, "start", run)
+    if choices.cross_checked:
+        short = cost.estimate(session, settings, choices, share=(FOLDS - 1) / FOLDS)
+        for number in range(FOLDS):
+            _queued(session, actor, dataset, choices, short, f"{request_key}{PART}{number}", part=(number, run))
+    return run
+
+
+def _queued(
+    session: Session,
+    actor: Actor,
+    dataset: Dataset,
+    choices: Choices,
+    estimate: Estimate,
+    request_key: str,
+    *,
+    part: tuple[int, Run] | None = None,
+) -> Run:
+    """A run that waits for its worker; `part`: a short one that cross-checks another run."""
+    name = choices.name.strip()
     run = Run(
         team_id=actor.team_id,
         enterprise_id=actor.enterprise_id,
         channel_id=actor.channel_id or dataset.channel_id,
         creator_id=actor.user_id,
-        name=choices.name.strip(),
+        name=name if part is None else f"{name}, part {part[0] + 1} of {FOLDS}",
         request_key=request_key,
         dataset_id=dataset.id or 0,
-        test_dataset_id=test.id if test else None,
+        test_dataset_id=choices.test_dataset_id,
+        validation_dataset_id=choices.validation_dataset_id,
         provider=choices.provider,
         base_model=choices.base_model,
         method=choices.method,
-        plan=choices.to_json(),
+        plan=choices.to_json() | ({"part": division.part_json(*part)} if part is not None else {}),
         cost=estimate.to_json(),
     )
     session.add(run)
     session.flush()
     run.model_name = f"{re.sub(r'[^a-z0-9]+', '-', run.name.lower()).strip('-') or 'model'}-{run.id}"
     transition(session, run, RunStatus.QUEUED)
-    audit(session, actor, "start", run)
     local = run.provider in LOCAL_PROVIDERS
     tasks.add(
         session,
@@ -67,6 +99,14 @@ def start(session: Session, settings: Settings, actor: Actor, choices: Choices, 
         team_id=run.team_id,
     )
     return run
+
+
+def parts(session: Session, run: Run) -> list[Run]:
+    """The short runs that cross-check this one, in their order."""
+    wanted = select(Run).where(
+        Run.team_id == run.team_id, col(Run.request_key).startswith(f"{run.request_key}{PART}", autoescape=True)
+    )
+    return list(session.exec(wanted.order_by(col(Run.id))))
 
 
 def transition(session: Session, run: Run, status: RunStatus, reason: str = "") -> None:
@@ -88,13 +128,22 @@ def transition(session: Session, run: Run, status: RunStatus, reason: str = "") 
 
 def redraw(session: Session, run: Run, *, urgent: bool) -> None:
     """Want the run's card to show what the run is now; not urgent: when its turn comes."""
-    announcements.post(session, owner=run, slot=card_slot(run), kind="run_card", subject_id=run.id, urgent=urgent)
+    slot, thread = card_slot(run), thread_slot(run)
+    announcements.post(
+        session,
+        owner=run,
+        slot=slot,
+        kind="run_card",
+        subject_id=run.id,
+        thread_slot=thread if thread != slot else "",
+        urgent=urgent,
+    )
 
 
 def note(session: Session, run: Run, name: str, text: str) -> None:
     """A milestone in the run's thread, once per `name`."""
     slot = f"run:{run.id}:{name}"
-    announcements.post(session, owner=run, slot=slot, kind="note", data={"text": text}, thread_slot=card_slot(run))
+    announcements.post(session, owner=run, slot=slot, kind="note", data={"text": text}, thread_slot=thread_slot(run))
 
 
 def fail(session: Session, run: Run, reason: str, error_id: str = "") -> None:
@@ -108,9 +157,11 @@ def fail(session: Session, run: Run, reason: str, error_id: str = "") -> None:
         kind="problem",
         subject_id=run.id,
         data={"title": f"{run.name} failed", "text": reason, "error_id": error_id},
-        thread_slot=card_slot(run),
-        broadcast=True,
+        thread_slot=thread_slot(run),
+        broadcast=division.part_of(run) is None,
     )
+    for part in parts(session, run):
+        _ask_to_end(session, part)  # there is nothing left to cross-check
 
 
 def cancel(session: Session, actor: Actor, run_id: int) -> Run:
@@ -121,19 +172,30 @@ def cancel(session: Session, actor: Actor, run_id: int) -> Run:
     require(session, actor, Verb.CONTROL, run)
     if run.status in FINAL or run.status is RunStatus.CANCELLING:
         return run
-    waiting = run.status in {RunStatus.DRAFT, RunStatus.AWAITING_APPROVAL, RunStatus.QUEUED}
     run.cancel_requested_by = actor.user_id
-    transition(session, run, RunStatus.CANCELLING)
     audit(session, actor, "cancel", run)
-    if waiting:
-        transition(session, run, RunStatus.CANCELLED, "Cancelled before it started.")
+    for one in (run, *parts(session, run)):
+        _ask_to_end(session, one)
     return run
 
 
+def _ask_to_end(session: Session, run: Run) -> None:
+    """What has not begun ends here; whoever carries out the rest sees that it should end."""
+    if run.status in FINAL or run.status is RunStatus.CANCELLING:
+        return
+    waiting = run.status in {RunStatus.DRAFT, RunStatus.AWAITING_APPROVAL, RunStatus.QUEUED}
+    transition(session, run, RunStatus.CANCELLING)
+    if waiting:
+        transition(session, run, RunStatus.CANCELLED, "Cancelled before it started.")
+
+
 def visible(session: Session, actor: Actor, *, limit: int = 20) -> list[Run]:
-    """The runs that the person may see from this channel (or, outside any, their own), the newest first."""
+    """The runs that the person may see from this channel (or, outside any, their own), the newest first.
+
+    The short runs of a cross-check are seen in the thread of the run that they check.
+    """
     require(session, actor, Verb.VIEW)
-    wanted = select(Run).where(Run.team_id == actor.team_id)
+    wanted = select(Run).where(Run.team_id == actor.team_id, ~col(Run.request_key).contains(PART))
     if actor.channel_id:
         wanted = wanted.where(Run.channel_id == actor.channel_id)
     else:

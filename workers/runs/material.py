@@ -5,15 +5,24 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from dataclasses import replace
+from itertools import compress, islice
 from pathlib import Path
 
+import structlog
+
 from workers.context import Context
-from workers.dataprep import convert, split
+from workers.dataprep import convert, families, leakage, split
 from workers.dataprep.example import Example
-from workers.runs import cost
-from workers.runs.plan import Choices
+from workers.dataprep.formats import ColumnMapping
+from workers.dataprep.leakage import Leakage
+from workers.dataprep.split import Keys, Side
+from workers.runs import division
+from workers.runs.choices import Choices, sizes
+from workers.runs.division import Division
 from workers.tables import Dataset, Run
+
+log = structlog.get_logger()
 
 
 @contextmanager
@@ -27,42 +36,122 @@ def dataset_file(context: Context, dataset_id: int) -> Iterator[Path]:
         yield path
 
 
+def examples(context: Context, dataset_id: int, path: Path) -> Iterator[Example]:
+    """The examples of a dataset's file, read as it was checked: with the columns that somebody chose."""
+    with context.db.read() as session:
+        row = session.get_one(Dataset, dataset_id)
+    mapping = row.mapping or row.report.get("mapping")
+    yield from convert.read_examples(path, mapping=ColumnMapping.from_json(mapping) if mapping else None)
+
+
 def write_training(context: Context, run: Run, path: Path) -> int:
     """Write what the run learns from, as openai-chat lines. Returns the number of examples."""
     with dataset_file(context, run.dataset_id) as source:
-        held = _held_out_places(context, run, source)
-        examples = (one for place, one in enumerate(convert.read_examples(source)) if place not in held)
-        return convert.write(examples, "openai-chat", path)
+        held = divided(context, run, source).held_out
+        learnt = (one for one in examples(context, run.dataset_id, source) if one.line not in held)
+        return convert.write(learnt, "openai-chat", path).count
+
+
+def write_validation(context: Context, run: Run, path: Path) -> int:
+    """Write what is watched while training; without anything to watch no file, and 0."""
+    with dataset_file(context, run.dataset_id) as source:
+        parts = divided(context, run, source)
+        if run.validation_dataset_id is None:
+            wanted = frozenset(parts.validation)
+            watched = (one for one in examples(context, run.dataset_id, source) if one.line in wanted)
+            return convert.write(watched, "openai-chat", path).count if wanted else 0
+    with _leaked(context, run.dataset_id, run.validation_dataset_id) as (validation, found):
+        if found.count == found.tested:
+            return 0
+        own = examples(context, run.validation_dataset_id, validation)
+        return convert.write(compress(own, ~found.leaked), "openai-chat", path).count
 
 
 def held_out(context: Context, run: Run) -> list[Example]:
     """What the run is tested on: the first of the test dataset, or what was held out of the only one."""
+    with dataset_file(context, run.dataset_id) as source:
+        lines = divided(context, run, source).test[: context.settings.held_out_examples]
+        if run.test_dataset_id is None:
+            wanted = frozenset(lines)
+            return [one for one in examples(context, run.dataset_id, source) if one.line in wanted]
+    wanted = frozenset(lines)
+    with dataset_file(context, run.test_dataset_id) as source:
+        tested = (one for one in examples(context, run.test_dataset_id, source) if one.line in wanted)
+        return list(islice(tested, len(wanted)))
+
+
+def divided(context: Context, run: Run, source: Path | None = None) -> Division:
+    """How the run's examples are divided: found once, kept, and the same for every attempt.
+
+    `source` is the training dataset's file where it is at hand.
+    """
+    key = division.storage_key(run)
+    if context.storage.exists(key):
+        with context.storage.open(key) as file:
+            return Division.from_json(json.load(file))
+    if source is None:
+        with dataset_file(context, run.dataset_id) as found:
+            parts = _divide(context, run, found)
+    else:
+        parts = _divide(context, run, source)
+    with tempfile.TemporaryDirectory(prefix="finetune-bot-") as folder:
+        path = Path(folder) / "split.json"
+        path.write_text(json.dumps(parts.to_json()))
+        context.storage.put(key, path)
+    log.info("divided", run_id=run.id, test=len(parts.test), validation=len(parts.validation), leaked=parts.leaked)
+    return parts
+
+
+def _divide(context: Context, run: Run, source: Path) -> Division:
+    choices = Choices.from_json(run.plan)
     most = context.settings.held_out_examples
-    with dataset_file(context, run.test_dataset_id or run.dataset_id) as source:
-        if run.test_dataset_id is not None:
-            return list(islice(convert.read_examples(source), most))
-        held = _held_out_places(context, run, source)
-        return [one for place, one in enumerate(convert.read_examples(source)) if place in held]
-
-
-def _held_out_places(context: Context, run: Run, source: Path) -> frozenset[int]:
-    if run.test_dataset_id is not None:
-        return frozenset()
+    part = division.part_of(run)
     with context.db.read() as session:
-        examples = session.get_one(Dataset, run.dataset_id).examples
-    count = cost.held_out(examples, context.settings.held_out_examples)
-    if count == 0:
-        return frozenset()
-    return split.held_out_places(convert.read_examples(source), count, Choices.from_json(run.plan).seed)
+        parts = sizes(session.get_one(Dataset, run.dataset_id).examples, choices, most)
+    if part is None and not (parts.test or parts.validation):
+        return _tested_file(context, run, most) if run.test_dataset_id is not None else Division()
+    keys = Keys.of(examples(context, run.dataset_id, source))
+    near = families.pairs(examples(context, run.dataset_id, source))
+    if part is not None:
+        dealt = split.folds(keys, part.of, seed=choices.seed, near=near)
+        return Division(test=dealt.lines(part.number))
+    sides = split.split(keys, validation=parts.validation, test=parts.test, seed=choices.seed, near=near)
+    own = Division(validation=sides.lines(Side.VALIDATION), test=sides.lines(Side.TEST))
+    if run.test_dataset_id is None:
+        return own
+    tested = _tested_file(context, run, most)
+    return replace(tested, validation=own.validation)
+
+
+def _tested_file(context: Context, run: Run, most: int) -> Division:
+    """Of a test file the first examples that were not learnt from."""
+    assert run.test_dataset_id is not None
+    with _leaked(context, run.dataset_id, run.test_dataset_id) as (path, found):
+        clean = compress(examples(context, run.test_dataset_id, path), ~found.leaked)
+        lines = [one.line for one in islice(clean, most)]
+    return Division(test=lines, leaked=found.count, leaked_words=found.words, of_file=True)
+
+
+def compare(context: Context, dataset_id: int, other_id: int) -> Leakage:
+    """What of the other dataset is also in the first. Raises FileNotFoundError."""
+    with _leaked(context, dataset_id, other_id) as (_, found):
+        return found
+
+
+@contextmanager
+def _leaked(context: Context, dataset_id: int, other_id: int) -> Iterator[tuple[Path, Leakage]]:
+    """The other dataset's file, with what of it is also in the first."""
+    with dataset_file(context, dataset_id) as train, dataset_file(context, other_id) as other:
+        yield other, leakage.between(examples(context, dataset_id, train), examples(context, other_id, other))
 
 
 def common_system_prompt(context: Context, run: Run) -> str:
     """The system message that all training examples share; empty if they do not share one."""
     with dataset_file(context, run.dataset_id) as source:
         prompts = set()
-        for example in convert.read_examples(source):
+        for example in examples(context, run.dataset_id, source):
             first = example.messages[0]
-            prompts.add((first.content or "") if first.role in {"system", "developer"} else "")
+            prompts.add(first.text if first.role in {"system", "developer"} else "")
             if len(prompts) > 1:
                 return ""
     return prompts.pop() if prompts else ""
@@ -83,3 +172,10 @@ def publish_model(context: Context, run: Run, folder: Path) -> None:
     (partial / "run.json").write_text(json.dumps({"run": run.id, "name": run.name}))
     shutil.rmtree(target, ignore_errors=True)
     partial.replace(target)
+
+
+def discard_model(context: Context, run: Run) -> None:
+    """Remove a tuned model that was only made to be tested. Nothing there is nothing to do."""
+    shutil.rmtree(context.settings.models_folder / run.model_name, ignore_errors=True)
+    if run.model_key:
+        context.storage.delete(run.model_key)

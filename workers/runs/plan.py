@@ -1,17 +1,20 @@
 """What the start form offers, what a person chose, and every problem with it."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
+from providers import prices
 from providers.base import Method
-from workers.errors import InvalidPlan, NotFound
-from workers.rights import Actor, Verb, allowed, require
+from workers import datasets
+from workers.errors import InvalidPlan, UserError
+from workers.rights import Actor, Verb, require
+from workers.runs.choices import FOLDS, LEAST_TO_CROSS_CHECK, Choices, TestOn, sizes
 from workers.settings import Settings
 from workers.tables import Dataset, DatasetRole
+
+__all__ = ["LIMITS", "Choices", "Option", "StartForm", "TestOn", "checked", "propose", "usable_datasets"]
 
 LIMITS: dict[str, tuple[float, float]] = {
     "epochs": (1, 50),
@@ -21,6 +24,8 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 """The sensible range of each knob, both ends included."""
 MOST_NAME_CHARACTERS = 40
+NOT_THERE = "This dataset is not there any more, or not visible from this channel."
+BROKEN = "This dataset has errors. Mend them and attach it again."
 
 
 @dataclass(frozen=True)
@@ -30,34 +35,6 @@ class Option:
     value: str
     text: str
     description: str = ""
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a person chose. Without `test_dataset_id` part of the training data is held out instead."""
-
-    dataset_id: int
-    test_dataset_id: int | None = None
-    name: str = ""
-    goal: str = ""
-    provider: str = "local"
-    base_model: str = ""
-    method: Method = Method.SFT
-    epochs: int = 3
-    learning_rate: float = 5e-4
-    batch_size: int = 4
-    lora_r: int = 16
-    seed: int = 42
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON, for the run's `plan` column."""
-        return {**asdict(self), "method": str(self.method)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Choices":
-        """The reverse of `to_json`; unknown keys are ignored."""
-        known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
-        return cls(**{**known, "method": Method(known.get("method", Method.SFT))})
 
 
 @dataclass(frozen=True)
@@ -83,42 +60,47 @@ BASE_MODELS = {
 
 
 def usable_datasets(session: Session, actor: Actor) -> list[Dataset]:
-    """The trainable datasets of this channel that the person may use, the newest first."""
-    wanted = select(Dataset).where(Dataset.team_id == actor.team_id, col(Dataset.trainable).is_(True))
-    if actor.channel_id:
-        wanted = wanted.where(Dataset.channel_id == actor.channel_id)
-    rows = session.exec(wanted.order_by(col(Dataset.id).desc()).limit(100))
-    return [row for row in rows if allowed(session, actor, Verb.VIEW, row)]
+    """The trainable datasets that the person may use from this channel, the newest first."""
+    return datasets.usable(session, actor)
+
+
+def set_up(settings: Settings) -> list[Option]:
+    """The providers that can be chosen in this installation."""
+    del settings  # vendors need credentials before they are offered; there are none to have yet
+    return [PROVIDERS["local"]]
 
 
 def propose(session: Session, settings: Settings, actor: Actor, *, dataset_id: int | None = None) -> StartForm:
     """The form for this person and channel, filled in around `dataset_id` or the newest ready dataset."""
     require(session, actor, Verb.START)
-    datasets = usable_datasets(session, actor)
-    chosen = _choose(datasets, actor, dataset_id)
+    usable = usable_datasets(session, actor)
+    chosen = _choose(usable, actor, dataset_id)
     if chosen is None:
         words = "There is no ready dataset in this channel yet. Attach a .jsonl file to a message here, then try again."
-        return StartForm(datasets=datasets, choices=None, problems=[words])
-    test = _held_out_beside(datasets, chosen)
+        return StartForm(datasets=usable, choices=None, problems=[words])
+    test, validation = _beside(usable, chosen)
     provider = "local"
     choices = Choices(
         dataset_id=chosen.id or 0,
         test_dataset_id=test.id if test else None,
+        validation_dataset_id=validation.id if validation else None,
         name=_free_name(chosen),
         provider=provider,
         base_model=settings.base_model if provider == "local" else BASE_MODELS[provider][0].value,
         epochs=max(1, int(chosen.report.get("epochs") or 3)),
         method=Method(chosen.method),
     )
+    few = sizes(chosen.examples, choices, settings.held_out_examples).test == 0
     return StartForm(
-        datasets=datasets,
-        choices=choices,
-        providers=[PROVIDERS["local"]],
-        base_models=_base_models(settings, provider),
+        datasets=usable,
+        choices=replace(choices, test_on=TestOn.NOTHING) if few and test is None else choices,
+        providers=set_up(settings),
+        base_models=base_models(settings, provider),
     )
 
 
-def _base_models(settings: Settings, provider: str) -> list[Option]:
+def base_models(settings: Settings, provider: str) -> list[Option]:
+    """The base models that are offered at a provider, the configured one first."""
     options = list(BASE_MODELS[provider])
     if provider == "local" and settings.base_model not in {option.value for option in options}:
         options.insert(
@@ -127,27 +109,27 @@ def _base_models(settings: Settings, provider: str) -> list[Option]:
     return options
 
 
-def _choose(datasets: list[Dataset], actor: Actor, dataset_id: int | None) -> Dataset | None:
+def _choose(usable: list[Dataset], actor: Actor, dataset_id: int | None) -> Dataset | None:
     if dataset_id is not None:
-        return next((row for row in datasets if row.id == dataset_id), None)
-    to_learn_from = [row for row in datasets if row.role is DatasetRole.TRAIN] or datasets
+        return next((row for row in usable if row.id == dataset_id), None)
+    to_learn_from = [row for row in usable if row.role is DatasetRole.TRAIN] or usable
     own = [row for row in to_learn_from if row.creator_id == actor.user_id]
     return next(iter(own or to_learn_from), None)
 
 
-def _held_out_beside(datasets: list[Dataset], chosen: Dataset) -> Dataset | None:
-    """The dataset that came in the same message to be held out."""
-    return next(
-        (
-            row
-            for row in datasets
-            if row.id != chosen.id
-            and row.message_ts == chosen.message_ts
-            and row.channel_id == chosen.channel_id
-            and row.role in {DatasetRole.TEST, DatasetRole.VALIDATION}
-        ),
-        None,
-    )
+def _beside(usable: list[Dataset], chosen: Dataset) -> tuple[Dataset | None, Dataset | None]:
+    """What came in the same message to be tested on, and to be watched while training.
+
+    A validation file without a test file beside it is what the result is tested on.
+    """
+    beside = [
+        row
+        for row in usable
+        if row.id != chosen.id and row.message_ts == chosen.message_ts and row.channel_id == chosen.channel_id
+    ]
+    test = next((row for row in beside if row.role is DatasetRole.TEST), None)
+    validation = next((row for row in beside if row.role is DatasetRole.VALIDATION), None)
+    return (test, validation) if test is not None else (validation, None)
 
 
 def _free_name(dataset: Dataset) -> str:
@@ -159,25 +141,23 @@ def _free_name(dataset: Dataset) -> str:
 
 
 def checked(session: Session, settings: Settings, actor: Actor, choices: Choices) -> tuple[Dataset, Dataset | None]:
-    """The datasets that the choices name. Raises InvalidPlan with every problem at once, by field."""
+    """The datasets to learn from and to test on. Raises InvalidPlan with every problem at once, by field."""
     problems: dict[str, str] = {}
     dataset = _visible(session, actor, choices.dataset_id)
-    test = _visible(session, actor, choices.test_dataset_id) if choices.test_dataset_id else None
     if dataset is None:
-        problems["dataset_id"] = "This dataset is not there any more, or not visible from this channel."
+        problems["dataset_id"] = NOT_THERE
     elif not dataset.trainable:
-        problems["dataset_id"] = "This dataset has errors. Mend them and attach it again."
+        problems["dataset_id"] = BROKEN
     elif dataset.method != choices.method:
         problems["dataset_id"] = f"This dataset is for the method {dataset.method}, not {choices.method}."
-    if choices.test_dataset_id:
-        if test is None:
-            problems["test_dataset_id"] = "This dataset is not there any more, or not visible from this channel."
-        elif dataset is not None and test.sha256 == dataset.sha256:
-            problems["test_dataset_id"] = (
-                "That is the training data itself: a model must be tested on what it has not seen."
-            )
-        elif not test.trainable:
-            problems["test_dataset_id"] = "This dataset has errors. Mend them and attach it again."
+    test = _other(session, actor, dataset, choices.test_dataset_id, "test_dataset_id", problems)
+    validation = _other(session, actor, dataset, choices.validation_dataset_id, "validation_dataset_id", problems)
+    if test is not None and validation is not None and test.sha256 == validation.sha256:
+        problems["validation_dataset_id"] = (
+            "That is the test already: what is watched while training is no honest test. Choose another, or nothing."
+        )
+    if dataset is not None and dataset.trainable:
+        _check_sizes(settings, choices, dataset, problems)
     name = choices.name.strip()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", name) or len(name) > MOST_NAME_CHARACTERS:
         problems["name"] = f"Use 1 to {MOST_NAME_CHARACTERS} letters, digits, spaces, dots, hyphens or underscores."
@@ -186,21 +166,63 @@ def checked(session: Session, settings: Settings, actor: Actor, choices: Choices
             problems[knob] = f"Must be between {low:g} and {high:g}."
     if choices.provider not in PROVIDERS:
         problems["provider"] = "This provider is not set up here."
-    elif choices.base_model not in {option.value for option in _base_models(settings, choices.provider)}:
+    elif choices.base_model not in {option.value for option in base_models(settings, choices.provider)}:
         problems["base_model"] = "This base model is not offered by that provider here."
     if problems or dataset is None:
         raise InvalidPlan(problems)
     return dataset, test
 
 
+def _other(
+    session: Session, actor: Actor, dataset: Dataset | None, other_id: int | None, field: str, problems: dict[str, str]
+) -> Dataset | None:
+    """The dataset that is tested on or watched; what is wrong with it goes into `problems`."""
+    if not other_id:
+        return None
+    other = _visible(session, actor, other_id)
+    if other is None:
+        problems[field] = NOT_THERE
+    elif dataset is not None and other.sha256 == dataset.sha256:
+        problems[field] = "That is the training data itself: a model must be tested on what it has not seen."
+    elif not other.trainable:
+        problems[field] = BROKEN
+    return other
+
+
+def _check_sizes(settings: Settings, choices: Choices, dataset: Dataset, problems: dict[str, str]) -> None:
+    """Whether there are enough examples for what is wanted, and for the provider."""
+    vendor = prices.vendor(choices.provider)
+    parts = sizes(dataset.examples, choices, settings.held_out_examples)
+    alone = choices.test_dataset_id is None
+    if alone and choices.test_on is TestOn.HELD_OUT and not parts.test:
+        problems["test_dataset_id"] = (
+            f"{dataset.examples} examples are too few to hold some back. Cross-check, train without a test, or "
+            "attach a test file to a message here and choose it."
+        )
+    learnt = parts.train
+    if choices.cross_checked:
+        learnt = dataset.examples * (FOLDS - 1) // FOLDS
+        if dataset.examples < LEAST_TO_CROSS_CHECK:
+            problems["test_dataset_id"] = f"Cross-checking needs at least {LEAST_TO_CROSS_CHECK} examples."
+    if choices.hold_out_validation and choices.validation_dataset_id is None and not parts.validation:
+        problems["validation_dataset_id"] = (
+            f"{dataset.examples} examples are too few to hold some back. Choose a file, or nothing."
+        )
+    if learnt < vendor.minimum_examples:
+        problems.setdefault(
+            "dataset_id",
+            f"{vendor.text} trains on {vendor.minimum_examples} examples at least; here {learnt} are left to learn "
+            "from. Add examples, or hold back fewer.",
+        )
+
+
 def _visible(session: Session, actor: Actor, dataset_id: int) -> Dataset | None:
-    row = session.get(Dataset, dataset_id)
-    return row if row is not None and allowed(session, actor, Verb.VIEW, row) else None
+    try:
+        return datasets.get(session, actor, dataset_id)
+    except UserError:
+        return None
 
 
 def dataset(session: Session, actor: Actor, dataset_id: int) -> Dataset:
     """A dataset that the person may see. Raises NotFound."""
-    row = _visible(session, actor, dataset_id)
-    if row is None:
-        raise NotFound("This dataset is not there, or not visible from this channel.")
-    return row
+    return datasets.get(session, actor, dataset_id)

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from providers.base import MetricPoint, ProviderEvent, ProviderJob
 from workers import announcements, tasks
 from workers.run_status import RunStatus
-from workers.runs import lifecycle
+from workers.runs import division, lifecycle
 from workers.tables import Run, RunEvent, RunMetric
 
 FIGURES = ("epoch", "loss", "validation_loss", "learning_rate", "tokens_per_second", "memory_bytes")
@@ -67,16 +67,20 @@ def _shown(before: dict[str, Any], job: ProviderJob) -> dict[str, Any]:
 
 
 def trained(session: Session, run: Run) -> None:
-    """Training has ended with a model: the curve goes into the thread, the evaluation is asked for."""
+    """Training has ended with a model: the curve goes into the thread, the evaluation is asked for.
+
+    The curves of short runs that only cross-check another are not shown.
+    """
     run.trained_at = time.time()
     run.progress = {**run.progress, "stage": "", "eta_seconds": None}
     lifecycle.transition(session, run, RunStatus.EVALUATING)
-    announcements.post(
-        session,
-        owner=run,
-        slot=f"run:{run.id}:curve",
-        kind="loss_curve",
-        subject_id=run.id,
-        thread_slot=lifecycle.card_slot(run),
-    )
+    if division.part_of(run) is None:
+        announcements.post(
+            session,
+            owner=run,
+            slot=f"run:{run.id}:curve",
+            kind="loss_curve",
+            subject_id=run.id,
+            thread_slot=lifecycle.card_slot(run),
+        )
     tasks.add(session, "evaluate", run.id or 0, queue="cpu", team_id=run.team_id)

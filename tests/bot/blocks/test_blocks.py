@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.blocks import answer, dataset_report, endpoint, evaluation, home, run_card, start_form, words
+from bot.blocks import answer, endpoint, evaluation, home, run_card, start_form, words
 from bot.sandbox.block_kit import problems_of_blocks, problems_of_view
 from bot.sandbox.block_kit_schema import Surface
 from workers.evaluation.compare import Asked, compare
 from workers.run_status import RunStatus
 from workers.runs.cost import Estimate
 from workers.runs.plan import Choices, Option, StartForm
-from workers.tables import ApiKey, Dataset, DatasetRole, Endpoint, Run, Upload, UploadStatus
+from workers.tables import ApiKey, Dataset, DatasetRole, Endpoint, Run
 
 TEXT = st.text(
     alphabet=st.sampled_from(list("<!@#>|&*_~`\n ")) | st.characters(exclude_categories=["Cs"]), max_size=400
@@ -53,20 +53,6 @@ def _pings_nobody(shown: object) -> None:
     assert "<!" not in text
     assert "<#" not in text
     assert text.count("<@") == text.count("<@U1>")
-
-
-@given(name=TEXT, message=LONG, words_=TEXT)
-@settings(max_examples=25, deadline=None)
-def test_reports(name: str, message: str, words_: str):
-    findings = [{"severity": "error", "check": "x", "line": 3, "message": message}] * 9
-    report = {"tokens": {"total": 10}, "findings": findings, "counts": {"x": 900}}
-    broken = dataset(name, trainable=False, report=report)
-    refused = Upload(team_id="T1", slack_file_id="F", message_ts="1", name=name, status=UploadStatus.REFUSED)
-    refused.problem = words_
-    check(dataset_report.draw([(refused, None)]))
-    check(dataset_report.draw([(refused, broken), (refused, dataset(name, role_reason=words_))]))
-    samples = [[{"role": name, "content": message}] * 6] * 3
-    check_view(dataset_report.preview(dataset(name, report={**report, "samples": samples})))
 
 
 @given(name=TEXT, reason=LONG, stage=TEXT)

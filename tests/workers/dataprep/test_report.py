@@ -5,7 +5,8 @@ import json
 import pytest
 
 from workers.dataprep.checks import Severity
-from workers.dataprep.report import MOST_FINDINGS, check_file
+from workers.dataprep.report import check_file
+from workers.dataprep.scan import MOST_FINDINGS
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "What is 2 + 2?"}
@@ -29,7 +30,7 @@ def test_the_cookbooks_training_file(examples):
 
 
 def test_the_cookbooks_toy_chat(data):
-    report = check_file(data / "cookbook_toy_chat.jsonl", tokenizer="cl100k_base", token_limit=4096)
+    report = check_file(data / "cookbook_toy_chat.jsonl", tokenizer="cl100k_base", context=4096)
     assert (report.examples, report.trainable) == (5, True)
     warnings = {"missing_system_message": 1, "missing_user_message": 1, "over_token_limit": 1, "too_few_examples": 1}
     assert report.counts == warnings
@@ -38,7 +39,7 @@ def test_the_cookbooks_toy_chat(data):
 
 
 def test_the_tutorials_training_set(data):
-    report = check_file(data / "azure_tutorial_training_set.jsonl", tokenizer="cl100k_base", token_limit=4096)
+    report = check_file(data / "azure_tutorial_training_set.jsonl", tokenizer="cl100k_base", context=4096)
     assert (report.examples, report.trainable) == (10, True)
     assert (report.tokens.min, report.tokens.max, report.tokens.mean, report.tokens.median) == (47, 62, 52.1, 50.5)
     assert (report.assistant_tokens.min, report.assistant_tokens.max) == (13, 30)
@@ -59,7 +60,7 @@ def test_the_tutorials_training_set(data):
         ([{**USER, "role": {}}, ASSISTANT], "unrecognized_role"),
         ([USER, {**ASSISTANT, "content": ""}], "missing_content"),
         ([USER, {**ASSISTANT, "content": None}], "missing_content"),
-        ([USER, {**ASSISTANT, "content": [1]}], "missing_content"),
+        ([USER, {**ASSISTANT, "content": [1]}], "bad_content_part"),
         ([SYSTEM, USER], "example_missing_assistant_message"),
         ([USER, {**ASSISTANT, "content": " \n"}], "empty_answer"),
     ],
@@ -82,7 +83,7 @@ def test_an_error_is_found_at_its_line(checked, messages, check):
     ],
 )
 def test_a_warning_does_not_stop_the_training(checked, messages, check):
-    report = checked([GOOD, {"messages": messages}], token_limit=100)
+    report = checked([GOOD, {"messages": messages}], context=100)
     assert places(report, check) == [2]
     assert {one.severity for one in report.findings} == {Severity.WARNING}
     assert report.trainable
@@ -105,7 +106,7 @@ def test_prompt_and_completion(checked):
     report = checked([{"prompt": f"{number} + 1?", "completion": str(number + 1)} for number in range(10)])
     assert (report.format, report.examples, report.trainable) == ("prompt-completion", 10, True)
     assert report.samples[0].answer == "1"
-    assert not checked([{"prompt": [USER], "completion": [ASSISTANT]}]).trainable
+    assert not checked([{"prompt": "2 + 2?", "completion": None}]).trainable
 
 
 def test_a_file_that_was_cut_off_says_where(checked):

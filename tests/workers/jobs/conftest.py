@@ -125,7 +125,8 @@ def upload(context):
         path.write_bytes(content)
         with context.db.write() as session:
             row = Upload(
-                team_id="T1", channel_id="C1", creator_id="U1", slack_file_id=name, message_ts=message_ts, name=name,
+                team_id="T1", channel_id="C1", creator_id="U1", slack_file_id=name, message_ts=message_ts,
+                thread_ts=message_ts, name=name,
                 size=len(content), status=UploadStatus.STORED,
             )  # fmt: skip
             session.add(row)

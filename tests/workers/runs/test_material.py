@@ -1,11 +1,12 @@
 """A run's files: nothing is both learnt and tested, and a model is published whole."""
 
+import dataclasses
 import json
 
 import pytest
 
 from workers.runs import material
-from workers.runs.plan import Choices
+from workers.runs.choices import Choices, TestOn
 from workers.tables import Dataset, Run
 
 
@@ -19,12 +20,12 @@ def record(question, system="Be brief."):
 
 @pytest.fixture
 def run(context, tmp_path):
-    """A run on these records, with a test file of its own or without."""
+    """A run on these records, with files of its own to test on and to watch, or without."""
 
-    def make(records, test=None):
-        ids = []
+    def make(records, test=None, watched=None, **choices):
+        ids = {}
         with context.db.write() as session:
-            for key, content in (("train", records), ("test", test)):
+            for key, content in (("train", records), ("test", test), ("watched", watched)):
                 if content is None:
                     continue
                 path = tmp_path / f"{key}.jsonl"
@@ -36,12 +37,12 @@ def run(context, tmp_path):
                 )  # fmt: skip
                 session.add(row)
                 session.flush()
-                ids.append(row.id)
-            test_id = ids[1] if test is not None else None
+                ids[key] = row.id
+            others = {"test_dataset_id": ids.get("test"), "validation_dataset_id": ids.get("watched")}
             made = Run(
-                team_id="T1", name="r", request_key="k", dataset_id=ids[0], test_dataset_id=test_id, provider="local",
-                base_model="m", method="sft", model_name="recipes-1",
-                plan=Choices(dataset_id=ids[0], test_dataset_id=test_id).to_json(),
+                team_id="T1", name="r", request_key="k", dataset_id=ids["train"], provider="local", base_model="m",
+                method="sft", model_name="recipes-1", **others,
+                plan=Choices(dataset_id=ids["train"], **others, **choices).to_json(),
             )  # fmt: skip
             session.add(made)
             session.flush()
@@ -56,6 +57,14 @@ def learnt(context, run, tmp_path):
     questions = [json.loads(line)["messages"][1]["content"] for line in path.read_text().splitlines()]
     assert len(questions) == count
     return questions
+
+
+def watched(context, run, tmp_path):
+    path = tmp_path / "to_watch.jsonl"
+    count = material.write_validation(context, run, path)
+    lines = path.read_text().splitlines() if path.exists() else []
+    assert len(lines) == count
+    return [json.loads(line)["messages"][1]["content"] for line in lines]
 
 
 def held_out(context, run):
@@ -84,6 +93,57 @@ def test_of_a_test_dataset_the_first_are_asked(context, run, tmp_path):
     made = run([record(f"q{number}") for number in range(60)], [record(f"t{number}") for number in range(90)])
     assert held_out(context, made) == [f"t{number}" for number in range(context.settings.held_out_examples)]
     assert len(learnt(context, made, tmp_path)) == 60
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_of_a_lone_dataset_three_parts_are_made_that_share_nothing(context, run, tmp_path):
+    made = run([record(f"q{number}") for number in range(100)], hold_out_validation=True)
+    parts = [learnt(context, made, tmp_path), watched(context, made, tmp_path), held_out(context, made)]
+    assert [len(part) for part in parts] == [70, 10, 20]
+    assert len({question for part in parts for question in part}) == 100
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_the_division_is_kept_whatever_the_settings_become(context, run, tmp_path):
+    made = run([record(f"q{number}") for number in range(100)])
+    before = held_out(context, made)
+    context = dataclasses.replace(context, settings=context.settings.model_copy(update={"held_out_examples": 30}))
+    assert material.divided(context, made) == material.divided(context, made)
+    assert held_out(context, made) == before
+    assert set(learnt(context, made, tmp_path)).isdisjoint(before)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_without_a_test_everything_is_learnt(context, run, tmp_path):
+    made = run([record(f"q{number}") for number in range(100)], test_on=TestOn.NOTHING)
+    assert len(learnt(context, made, tmp_path)) == 100
+    assert held_out(context, made) == []
+    assert watched(context, made, tmp_path) == []
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_what_was_learnt_is_left_out_of_the_test_and_of_what_is_watched(context, run, tmp_path):
+    train = [record(f"q{number}") for number in range(60)]
+    test = [record("Q1 "), record("t1"), record(" q2"), record("t2")]
+    made = run(train, test, [record("q5"), record("v1")])
+    assert held_out(context, made) == ["t1", "t2"]
+    assert watched(context, made, tmp_path) == ["v1"]
+    assert len(learnt(context, made, tmp_path)) == 60
+    parts = material.divided(context, made)
+    assert parts.leaked == 2
+    assert parts.note.startswith(
+        "In the test file 2 of its 4 examples are also in the training data (2 the same); they were left out"
+    )
+    assert material.compare(context, made.dataset_id, made.test_dataset_id).count == 2
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_test_that_was_learnt_whole_is_none(context, run, tmp_path):
+    train = [record(f"q{number}") for number in range(60)]
+    made = run(train, train[:20], train[20:30])
+    assert held_out(context, made) == []
+    assert watched(context, made, tmp_path) == []
+    assert "Choose a test that the model has not seen" in material.divided(context, made).note
 
 
 def test_a_system_prompt_that_all_share(context, run):

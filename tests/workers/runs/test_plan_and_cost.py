@@ -8,7 +8,7 @@ from workers.errors import InvalidPlan, NotAllowed, NotFound
 from workers.rights import Actor
 from workers.run_status import RunStatus
 from workers.runs import cost, plan
-from workers.runs.plan import Choices
+from workers.runs.choices import Choices, TestOn
 from workers.settings import Settings
 from workers.tables import Dataset, DatasetRole, Run
 
@@ -136,6 +136,69 @@ def test_a_dataset_of_another_method_or_place(db):
         plan.dataset(session, TUNER, other_team)
 
 
+def test_of_few_examples_nothing_is_held_out_unless_somebody_chooses_how(db):
+    with db.write() as session:
+        few = add(session, examples=30)
+    form = propose(db)
+    assert form.choices.test_on is TestOn.NOTHING
+    check(db, form.choices)
+    check(db, dataclasses.replace(form.choices, test_on=TestOn.CROSS_CHECK))
+    with pytest.raises(InvalidPlan) as refused:
+        check(db, dataclasses.replace(form.choices, test_on=TestOn.HELD_OUT, hold_out_validation=True))
+    assert set(refused.value.problems) == {"test_dataset_id", "validation_dataset_id"}
+    assert "30 examples are too few" in refused.value.problems["test_dataset_id"]
+    with db.write() as session:
+        session.get(Dataset, few).examples = 5
+    with pytest.raises(InvalidPlan, match="at least 6 examples"):
+        check(db, dataclasses.replace(form.choices, test_on=TestOn.CROSS_CHECK))
+
+
+@pytest.mark.parametrize(
+    ("examples", "choice", "left"),
+    [
+        (9, {"test_on": TestOn.NOTHING}, 9),
+        (14, {"test_on": TestOn.CROSS_CHECK}, 9),
+        (10, {"test_on": TestOn.NOTHING}, 0),
+    ],
+)
+def test_never_below_what_the_provider_wants(db, monkeypatch, examples, choice, left):
+    monkeypatch.setitem(plan.PROVIDERS, "openai", plan.Option("openai", "OpenAI"))
+    monkeypatch.setitem(plan.BASE_MODELS, "openai", [plan.Option("gpt-4.1-mini", "GPT-4.1 mini")])
+    with db.write() as session:
+        one = add(session, examples=examples)
+    choices = Choices(dataset_id=one, name="x", provider="openai", base_model="gpt-4.1-mini", **choice)
+    if not left:
+        check(db, choices)
+        return
+    with pytest.raises(InvalidPlan) as refused:
+        check(db, choices)
+    words = refused.value.problems["dataset_id"]
+    assert words.startswith(f"OpenAI trains on 10 examples at least; here {left} are left")
+
+
+def test_three_files_of_one_message_each_have_their_place(db):
+    with db.write() as session:
+        train = add(session, "train.jsonl")
+        test = add(session, "test.jsonl", DatasetRole.TEST)
+        watched = add(session, "val.jsonl", DatasetRole.VALIDATION)
+    choices = propose(db).choices
+    assert (choices.dataset_id, choices.test_dataset_id, choices.validation_dataset_id) == (train, test, watched)
+    check(db, choices)
+    with pytest.raises(InvalidPlan, match="no honest test"):
+        check(db, dataclasses.replace(choices, validation_dataset_id=test))
+
+
+def test_a_deleted_dataset_is_neither_offered_nor_accepted(db):
+    with db.write() as session:
+        one = add(session)
+    choices = propose(db).choices
+    with db.write() as session:
+        session.get(Dataset, one).deleted_at = 1.0
+    assert propose(db).choices is None
+    with pytest.raises(InvalidPlan):
+        check(db, choices)
+
+
 def test_choices_survive_the_database_and_unknown_keys():
     choices = Choices(dataset_id=3, test_dataset_id=4, name="x", goal="extract", epochs=7)
     assert Choices.from_json({**choices.to_json(), "of_a_later_version": 1}) == choices
@@ -159,6 +222,30 @@ def test_what_a_plan_takes(db):
     assert first.line == (
         "3 epochs × 8,100 tokens ≈ 24,300 tokens · 63 steps · $0 (runs on your own machine)"
     )  # fmt: skip
+
+
+def test_a_cross_check_is_three_times_the_training(db):
+    with db.write() as session:
+        train = add(session, examples=30, report={"tokens": {"total": 3000, "max": 200}})
+        choices = Choices(dataset_id=train, base_model="m", epochs=2, test_on=TestOn.CROSS_CHECK)
+        whole = cost.estimate(session, SETTINGS, choices)
+        part = cost.estimate(session, SETTINGS, choices, share=2 / 3)
+    assert (whole.examples, whole.held_out, whole.short_runs) == (30, 30, 3)
+    assert (whole.tokens_per_epoch, whole.billed_tokens) == (3000, 18_000)
+    assert "4 runs" in whole.line
+    assert (part.examples, part.tokens_per_epoch, part.billed_tokens, part.short_runs) == (20, 2000, 4000, 0)
+
+
+def test_a_vendors_price_is_shown_with_its_date(db):
+    report = {"tokens": {"total": 1_000_000, "max": 900, "tokenizer": "o200k_base"}}
+    with db.write() as session:
+        train = add(session, examples=30, report=report)
+        choices = Choices(dataset_id=train, epochs=3, test_on=TestOn.NOTHING, provider="azure_openai")
+        known = cost.estimate(session, SETTINGS, dataclasses.replace(choices, base_model="gpt-4.1-mini"))
+        unknown = cost.estimate(session, SETTINGS, dataclasses.replace(choices, base_model="gpt-9"))
+    assert (known.dollars, known.hosting_per_hour, known.exact_tokens) == (15.0, 1.7, True)
+    assert known.price == "$15.00 to train, then $1.70 an hour while it is hosted (Azure Retail Prices, 11 August 2026)"
+    assert (unknown.dollars, unknown.price) == (None, "price unknown")
 
 
 def test_time_is_estimated_from_the_last_run_of_that_model(db):

@@ -1,0 +1,83 @@
+"""A thread as training data: the card in it, and the question to each author."""
+
+from collections.abc import Sequence
+
+from bot import escape
+from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, section
+from bot.blocks.findings import counted
+from workers.tables import Consent, ConsentAnswer, ImportStatus, ThreadImport
+
+
+def card(wanted: ThreadImport, consents: Sequence[Consent]) -> Drawn:
+    """Where it is, who has agreed, and what can be done."""
+    yes, no, asked = (
+        sum(one.answer is answer for one in consents)
+        for answer in (ConsentAnswer.YES, ConsentAnswer.NO, ConsentAnswer.ASKED)
+    )
+    who = f"<@{wanted.creator_id}>"
+    match wanted.status:
+        case ImportStatus.READING:
+            words = "🧵 Looking at who wrote in this thread …"
+        case ImportStatus.ASKING:
+            words = (
+                f"🧵 {who} wants to use this thread as training data. Its authors are being asked: "
+                f"{yes} agreed, {no} did not, *{asked} not answered yet*. Only the words of those who agree are used."
+            )
+        case ImportStatus.WRITING:
+            words = f"🧵 The words of {counted(yes, 'author')} who agreed are being made into examples …"
+        case ImportStatus.DONE:
+            words = f"🧵 Made into training data with the words of {counted(yes, 'author')}; its report follows."
+        case ImportStatus.STOPPED:
+            words = f"🧵 Not made into training data. {escape.mrkdwn(wanted.problem, 600)}"
+    blocks: list[Block] = [section(words)]
+    if wanted.status is ImportStatus.ASKING:
+        question = confirm(
+            "Go on without the others?", "Who has not answered counts as not agreeing. Their words are left out.",
+            "Go on", "Wait", style="primary",
+        )  # fmt: skip
+        blocks.append(
+            actions(
+                button("Go on without the others", "import_go_on", str(wanted.id), confirm=question),
+                button("Stop", "import_stop", str(wanted.id)),
+            )
+        )
+    return Drawn(text=escape.cut(words, 500), blocks=blocks)
+
+
+def question(wanted: ThreadImport, consent: Consent, link: str) -> Drawn:
+    """What an author is asked, or what they have answered."""
+    place = f"<{link}|a thread>" if link.startswith(("https://", "http://")) else "a thread"
+    where = f"{place} in <#{wanted.channel_id}>"
+    intro = (
+        f"<@{wanted.creator_id}> wants to train a language model on {where}, in which you wrote "
+        f"{counted(consent.messages, 'message')}. May your words be used?"
+    )
+    answered = {
+        ConsentAnswer.YES: "✅ You agreed.",
+        ConsentAnswer.NO: "🚫 You did not agree: your words are not used.",
+        ConsentAnswer.ASKED: "🚫 You did not answer: your words are not used.",
+    }[consent.answer]
+    if wanted.status is ImportStatus.ASKING:
+        state = (
+            "" if consent.answer is ConsentAnswer.ASKED else f"\n{answered} You can change your mind until it is done."
+        )
+        blocks = [
+            section(intro + state),
+            actions(
+                button("Yes, use my words", "consent_yes", str(consent.id), style="primary"),
+                button("No", "consent_no", str(consent.id)),
+            ),
+            context(
+                "Names and mentions are replaced. The people of that channel can see and download the examples. "
+                "If you do not answer within three days, your words are not used."
+            ),
+        ]
+        return Drawn(text=f"May your words in {where} be used to train a model?", blocks=blocks)
+    if wanted.status is ImportStatus.STOPPED:
+        return Drawn(
+            text="It was given up.", blocks=[section(f"The training on {where} was given up. Nothing was used.")]
+        )
+    later = (
+        " To take that back, ask them or an admin to delete the dataset." if consent.answer is ConsentAnswer.YES else ""
+    )
+    return Drawn(text=answered, blocks=[section(f"About {where}: {answered}{later}")])

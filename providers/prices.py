@@ -1,0 +1,135 @@
+"""What vendors ask: list prices by provider and base model, from prices.json, each with its date and source.
+
+A figure that is not known is None, never a guess. The file also has what a price depends on: how a model counts
+tokens, how many of an example it bills, and how many examples a vendor wants at least.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+ANY_MODEL = "*"
+"""In the file: the same price whatever the model."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """One base model at one provider, in dollars; None where the vendor's figure is not known."""
+
+    provider: str
+    model: str
+    as_of: date
+    source: str
+    url: str = ""
+    tier: str = ""
+    training_per_million: float | None = None
+    training_per_hour: float | None = None
+    input_per_million: float | None = None
+    cached_input_per_million: float | None = None
+    output_per_million: float | None = None
+    hosting_per_hour: float | None = None
+
+    def training(self, tokens: int) -> float | None:
+        """What training on so many billed tokens costs; None where it is billed by the hour, or not known."""
+        return None if self.training_per_million is None else tokens * self.training_per_million / 1e6
+
+    def answering(self, prompt_tokens: int, answer_tokens: int) -> float | None:
+        """What asking the tuned model costs."""
+        if self.input_per_million is None or self.output_per_million is None:
+            return None
+        return (prompt_tokens * self.input_per_million + answer_tokens * self.output_per_million) / 1e6
+
+    @property
+    def words(self) -> str:
+        """Where the figures are from, and from when."""
+        return f"{self.source}, {self.as_of.day} {self.as_of:%B %Y}"
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """A provider as people call it, and the fewest examples that it trains on."""
+
+    name: str
+    text: str
+    minimum_examples: int = 1
+    tier: str = ""
+    """The tier whose price is meant where none is named."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A vendor's model: how it counts, how many tokens of an example it trains on and bills, and by which methods."""
+
+    tokenizer: str = ""
+    example_tokens: int | None = None
+    methods: frozenset[str] = frozenset({"sft"})
+    conversations: bool = True
+    """Whether it learns conversations, not only prompts and completions."""
+
+
+@dataclass(frozen=True)
+class _Book:
+    prices: tuple[Price, ...]
+    vendors: Mapping[str, Vendor]
+    models: Mapping[str, ModelFacts]
+    aliases: Mapping[str, str]
+
+
+def price_of(provider: str, model: str, tier: str = "") -> Price | None:
+    """The price of a base model, or of a tuned model's base; None where none is known."""
+    wanted_model = base_of(model)
+    wanted_tier = tier or vendor(provider).tier
+    for price in _book().prices:
+        if price.provider == provider and price.model in {wanted_model, ANY_MODEL} and price.tier == wanted_tier:
+            return price
+    return None
+
+
+def prices() -> tuple[Price, ...]:
+    """Every price, in the file's order: a provider's cheaper models first."""
+    return _book().prices
+
+
+def vendor(provider: str) -> Vendor:
+    """What is known of a provider; its bare name for one that is not in the file."""
+    return _book().vendors.get(provider) or Vendor(provider, provider)
+
+
+def facts_of(model: str) -> ModelFacts:
+    """How a model counts; empty for one that is not in the file."""
+    return _book().models.get(base_of(model)) or ModelFacts()
+
+
+def base_of(model: str) -> str:
+    """The base model's full name: of a tuned model ("ft:gpt-4o-mini-2024-07-18:…") or of a short name."""
+    name = model.split(":")[1] if model.startswith("ft:") and model.count(":") else model
+    return _book().aliases.get(name, name)
+
+
+@lru_cache(maxsize=1)
+def _book() -> _Book:
+    data = json.loads(resources.files("providers").joinpath("prices.json").read_text(encoding="utf-8"))
+    return _Book(
+        prices=tuple(_price(one, data["sources"]) for one in data["prices"]),
+        vendors={name: Vendor(name, **facts) for name, facts in data["vendors"].items()},
+        models={
+            name: ModelFacts(
+                facts.get("tokenizer", ""),
+                facts.get("example_tokens"),
+                frozenset(facts.get("methods", ["sft"])),
+                facts.get("conversations", True),
+            )
+            for name, facts in data["models"].items()
+        },
+        aliases={alias: name for name, facts in data["models"].items() for alias in facts.get("aliases", ())},
+    )
+
+
+def _price(entry: Mapping[str, Any], sources: Mapping[str, Mapping[str, str]]) -> Price:
+    source = sources[entry["source"]]
+    known = {**entry, "as_of": date.fromisoformat(entry["as_of"]), "source": source["page"], "url": source["url"]}
+    return Price(**known)

@@ -1,0 +1,293 @@
+"""What is shown of datasets: read at a glance, accepted by Slack whatever is in the data, and pinging nobody."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot import transcript
+from bot.blocks import dataset_forms, dataset_list, dataset_report, examples, findings, lengths, thread_import
+from bot.sandbox.block_kit import problems_of_blocks, problems_of_view
+from workers import previews
+from workers.dataprep.checks.catalogue import CATALOGUE
+from workers.dataprep.convert import TARGETS
+from workers.dataprep.example import Example, Message
+from workers.tables import (
+    Consent,
+    ConsentAnswer,
+    Dataset,
+    DatasetRole,
+    ImportStatus,
+    Run,
+    ThreadImport,
+    Upload,
+    UploadStatus,
+)
+
+TEXT = st.text(
+    alphabet=st.sampled_from(list("<!@#>|&*_~`\n ")) | st.characters(exclude_categories=["Cs"]), max_size=400
+)
+LONG = TEXT | TEXT.map(lambda text: text * 60)
+OURS = re.compile(r"<@U1>|<#C1>|<https://x\.slack\.com/p1\|a thread>")
+
+
+def check(drawn) -> None:
+    assert drawn.text.strip()
+    assert problems_of_blocks(drawn.blocks) == []
+    _pings_nobody(drawn.blocks)
+    _pings_nobody(drawn.text)
+
+
+def check_view(view) -> None:
+    assert problems_of_view(view) == []
+    _pings_nobody(view["blocks"])
+
+
+def _pings_nobody(shown: object) -> None:
+    text = OURS.sub("", json.dumps(shown, ensure_ascii=False))
+    assert not re.search(r"<[!@#]", text)
+
+
+def finding(check="missing_content", line=17, severity="error", message="The message's content is empty.", **more):
+    return {"check": check, "line": line, "severity": severity, "message": message, "fix": "drop", **more}
+
+
+def report(found=(), counts=None, examples=101, **more):
+    counted: dict[str, int] = {}
+    for one in found:
+        counted[one["check"]] = counted.get(one["check"], 0) + 1
+    return {
+        "examples": examples, "findings": list(found), "counts": counted if counts is None else counts, "unit": "line",
+        "tokens": {"total": 14070, "min": 42, "max": 318, "median": 130, "p95": 300}, "samples": [], **more,
+    }  # fmt: skip
+
+
+def dataset(name="recipes.jsonl", **more) -> Dataset:
+    return Dataset(**{
+        "id": 1, "team_id": "T1", "channel_id": "C1", "creator_id": "U1", "name": name, "sha256": "0" * 64,
+        "storage_key": "k", "format": "openai-chat", "method": "sft", "examples": 101, "trainable": True,
+        "role": DatasetRole.TRAIN, "role_reason": "the only file", "report": report(), "upload_id": 1,
+        "message_ts": "1",
+        "thread_ts": "1", "size": 58_700, **more,
+    })  # fmt: skip
+
+
+def upload(name="recipes.jsonl", status=UploadStatus.CHECKED, **more) -> Upload:
+    return Upload(team_id="T1", slack_file_id="F", message_ts="1", name=name, status=status, **more)
+
+
+def said(drawn) -> str:
+    blocks = drawn.blocks if hasattr(drawn, "blocks") else drawn["blocks"]
+    return "\n".join(transcript.lines({"blocks": blocks}))
+
+
+def buttons(drawn) -> list[str]:
+    return [e["action_id"] for b in drawn.blocks if b["type"] == "actions" for e in b["elements"]]
+
+
+def one(row, **more):
+    return dataset_report.draw([(upload(row.name, **more), row)])
+
+
+# what a person reads
+
+
+def test_a_good_file_is_one_line_a_verdict_and_what_to_do_next():
+    drawn = one(dataset())
+    assert said(drawn).splitlines()[:2] == [
+        "recipes.jsonl · 101 examples · chat conversations · 14,070 tokens (42 to 318 each)",
+        "✅ Ready to train. Learn from it (the only file). Nothing to mend.",
+    ]
+    assert buttons(drawn) == ["start_from_report", "preview_dataset", "convert_dataset", "dataset_menu"]
+
+
+def test_errors_come_first_grouped_with_their_first_lines_and_exact_counts():
+    duplicates = [finding("near_duplicate", line, "warning", fix="dedupe") for line in (17, 40, 88, 90, 91, 92)]
+    row = dataset(
+        trainable=False,
+        report=report(
+            [*duplicates, finding(line=63)], counts={"near_duplicate": 250, "missing_content": 1}, examples=2000,
+            fixes={"near_duplicate": 250, "missing_content": 1},
+        ),
+    )  # fmt: skip
+    lines = said(one(row)).splitlines()
+    assert lines[1].startswith("❌ Not trainable yet: 1 error. Apply fixes mends")
+    assert lines[2] == "🔴 Line 63: The message's content is empty"
+    assert lines[3] == "🟡 250 × Nearly the same example again (lines 17, 40, 88, 90, 91 …)"
+    assert buttons(one(row))[0] == "fix_dataset"
+    assert "start_from_report" not in buttons(one(row))
+
+
+def test_units_and_writing_are_the_files_own():
+    row = dataset(
+        "a.csv.gz", format="table",
+        report=report([finding(line=5, severity="warning")], unit="row", layout="csv", encoding="windows-1252",
+                      compression="gzip"),
+    )  # fmt: skip
+    assert "a table · CSV, windows-1252, gzipped" in said(one(row))
+    assert "Row 5: " in said(one(row))
+
+
+def test_unknown_columns_are_asked_for():
+    table = {"columns": ["Frage", "Notiz", "Antwort"], "rows": []}
+    drawn = one(dataset("faq.csv", trainable=False, report=report(guessed=True, table=table)))
+    assert "Which column is what? It has Frage, Notiz, Antwort." in said(drawn)
+    assert buttons(drawn)[:2] == ["choose_columns", "preview_dataset"]
+    assert "start_from_report" not in buttons(drawn)
+
+
+def test_few_examples_without_a_test_file_say_what_cannot_be_claimed():
+    few = dataset(examples=12)
+    assert "nothing can be claimed" in said(one(few))
+    assert "attach_test" in buttons(one(few))
+    test = dataset("test.jsonl", id=2, role=DatasetRole.TEST)
+    both = dataset_report.draw([(upload(), few), (upload("test.jsonl"), test)])
+    assert "nothing can be claimed" not in said(both)
+    assert said(both).splitlines()[0] == "✅ 2 files, ready to train"
+
+
+def test_a_large_file_shows_how_far_it_is():
+    going = upload("big.jsonl", UploadStatus.STORED)
+    going.progress = {"bytes_done": 300_000_000, "bytes_total": 1_000_000_000, "examples": 301_200}
+    drawn = dataset_report.draw([(going, None)])
+    assert said(drawn).splitlines() == [
+        "⏳ big.jsonl is being checked", "`██████░░░░░░░░░░░░░░` 300.0 MB of 1.0 GB · 301,200 examples so far"
+    ]  # fmt: skip
+
+
+def test_a_mended_version_says_what_was_done():
+    changes = {"kept": 99, "dropped": 2, "changed": 1, "by_check": {"secret": 1}, "diff": [
+        {"line": 4, "check": "secret", "before": "key sk-123", "after": "key [removed]"},
+        {"line": 9, "check": "exact_duplicate", "before": "{}", "after": ""},
+    ]}  # fmt: skip
+    row = dataset(version=2, upload_id=None, parent_id=1, changes=changes)
+    drawn = dataset_report.draw_version(row, dataset(), held_out=False)
+    assert "Made from recipes.jsonl v1, which stays as it was: 2 examples removed and 1 example changed" in said(drawn)
+    assert "show_changes" in buttons(drawn)
+    view = dataset_forms.changes(row, dataset())
+    assert "Line 4 was changed" in said(view)
+    assert "Line 9 was removed" in said(view)
+    check(drawn)
+    check_view(view)
+
+
+def test_every_method_is_previewed_in_its_own_words():
+    some = [
+        Example((Message("user", "q"), Message("assistant", "good")), rejected=(Message("assistant", "bad"),)),
+        Example((Message("user", "q"), Message("assistant", "a")), label=False),
+        Example((Message("user", "q"),), turns=0, reference={"answer": "42"}, tools=[{"function": {"name": "f"}}]),
+    ]
+    row = dataset(report=report(samples=[previews.of(one) for one in some]))
+    text = said(examples.preview(row))
+    for words in (
+        "👍 preferred",
+        "👎 not preferred",
+        "👎 not wanted",
+        "🎯 reference for the grader",
+        "🔧 may call: `f`",
+    ):
+        assert words in text
+    check_view(examples.preview(row))
+    assert "No example of it could be read" in said(examples.preview(dataset()))
+
+
+def test_the_list_has_the_newest_version_size_status_and_who_may_use_it():
+    rows = [
+        dataset(id=3, version=2), dataset(id=2, version=1), dataset("faq.csv", id=4, trainable=False, channel_id="C1"),
+        dataset("shared.jsonl", id=5, shared=True),
+    ]  # fmt: skip
+    text = said(dataset_list.draw(rows, "C1"))
+    assert "3 datasets can be used here" in text
+    assert (
+        "✅ recipes.jsonl v2 (dataset 3)\n101 examples · 58.7 kB · ready · for this channel · 1 earlier version" in text
+    )
+    assert "❌ faq.csv v1 (dataset 4)\n101 examples · 58.7 kB · has errors" in text
+    assert "for the whole workspace" in text
+    assert "There is no dataset here yet" in said(dataset_list.draw([], "C1"))
+
+
+def test_the_picture_is_one():
+    histogram = {"edges": [0, 10, 20, 3000], "counts": [3, 90, 1]}
+    assert lengths.png("a$b.jsonl 🎉", report(histogram=histogram)).startswith(b"\x89PNG")
+    assert lengths.png("x", report(histogram={"edges": [5, 5], "counts": [1]})).startswith(b"\x89PNG")
+    assert lengths.png("x", {}).startswith(b"\x89PNG")
+
+
+# whatever is in the data
+
+
+@given(name=TEXT, message=LONG, words=TEXT)
+@settings(max_examples=25, deadline=None)
+def test_reports(name, message, words):
+    found = [finding(f"check {number}", number, message=message, excerpt=words) for number in range(1, 30)]
+    table = {"columns": [words, message], "rows": []}
+    for row in (
+        dataset(name, trainable=False, report=report(found, fixes={"secret": 3})),
+        dataset(name, role_reason=words, examples=3, report=report(found * 30)),
+        dataset(name, report=report(guessed=True, table=table)),
+        dataset(name, deleted_at=1.0, deleted_by="U1"),
+    ):
+        check(one(row))
+        check(dataset_report.draw_version(row, row, held_out=False))
+        check_view(findings.everything(row))
+    refused = upload(name, UploadStatus.REFUSED, problem=message)
+    check(dataset_report.draw([(refused, None)]))
+    check(dataset_report.draw([(refused, None)] * 4 + [(upload(name), dataset(name, report=report(found)))] * 6))
+    check(dataset_report.draw([(upload(name, UploadStatus.RECEIVED), None)]))
+
+
+@given(name=TEXT, content=LONG, role=TEXT)
+@settings(max_examples=25, deadline=None)
+def test_previews(name, content, role):
+    message = Message(role, content, {"tool_calls": [{"function": {"name": name, "arguments": content}}]})
+    example = Example((message,) * 9, rejected=(message,) * 9, label=True, reference={name: content})
+    check_view(examples.preview(dataset(name, report=report(samples=[previews.of(example)] * 3))))
+    old = [[{"role": role, "content": content}] * 6] * 3
+    check_view(examples.preview(dataset(name, report=report(samples=old))))
+
+
+@given(name=TEXT, cell=LONG)
+@settings(max_examples=25, deadline=None)
+def test_forms(name, cell):
+    columns = [f"{number}{name}" for number in range(100)]
+    table = {"columns": columns, "rows": [[cell] * 100] * 3}
+    row = dataset(name, report=report(table=table, fixes=dict.fromkeys(CATALOGUE, 12_345)))
+    shown = [previews.of(Example((Message("user", cell), Message("assistant", cell))))] * 3
+    check_view(dataset_forms.columns(row, "C1", {"prompt": columns[0], "answer": columns[99]}, shown))
+    check_view(dataset_forms.columns(row, "C1", {}, []))
+    check_view(dataset_forms.mend(row, "C1"))
+    check_view(dataset_forms.conversion(row, "C1", [(one.id, one.words) for one in TARGETS.values()]))
+    check_view(dataset_forms.test_file(row, "C1"))
+    differing = [{"line": 1, "before": cell, "after": name}, {"line": None, "before": "", "after": cell}] * 20
+    check_view(dataset_forms.changes(dataset(name, changes={"diff": differing, "by_check": {name: 1}}), row))
+    outcome = {"added": 1, "removed": 2, "changed": 3, "same": 4, "differences": differing}
+    check(dataset_list.comparison(row, row, outcome))
+
+
+@given(name=TEXT)
+@settings(max_examples=25, deadline=None)
+def test_lists(name):
+    rows = [dataset(f"{name}{number}", id=number) for number in range(1, 60)]
+    check(dataset_list.draw(rows, "C2"))
+    run = Run(
+        id=7, team_id="T1", name=name, request_key="r", dataset_id=1, provider="local", base_model="m", method="sft"
+    )
+    check(dataset_list.show(rows[0], rows, [run] * 20, one(rows[0]), "C1"))
+    check(dataset_list.ask_deletion(rows[0]))
+
+
+@given(problem=LONG)
+@settings(max_examples=10, deadline=None)
+@pytest.mark.parametrize("status", ImportStatus)
+@pytest.mark.parametrize("answer", ConsentAnswer)
+def test_threads(status, answer, problem):
+    wanted = ThreadImport(
+        id=1, team_id="T1", channel_id="C1", creator_id="U1", request_key="k", thread_ts="1", status=status,
+        problem=problem,
+    )  # fmt: skip
+    consent = Consent(id=1, import_id=1, user_id="U1", messages=3, answer=answer)
+    check(thread_import.card(wanted, [consent]))
+    for link in ("https://x.slack.com/p1", "", "javascript:x"):
+        check(thread_import.question(wanted, consent, link))

@@ -1,0 +1,159 @@
+"""Which examples are nearly the same: MinHash over shingles finds candidates, their exact likeness decides.
+
+A text becomes its letters and digits (the ASCII ones in lower case), and that the set of its 8-byte pieces. One piece
+in eight (chosen by its hash, so alike texts choose alike) goes into 24 minima. Examples that agree in one of 6 bands of
+4 minima are candidates, unless the last two bits of all minima (the sketch) say that they differ. Pieces that very many
+examples have, such as an instruction that stands in each, do not count.
+"""
+
+import string
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from workers.dataprep.duplicates import Records, Spill
+from workers.dataprep.example import Example
+from workers.dataprep.fingerprints import Hashes, mix
+
+ALIKE = 0.85
+"""From this share of common pieces (Jaccard) on, two examples are near-duplicates."""
+BANDS, ROWS = 6, 4
+MOST_DIFFERING = 7
+"""Minima of the sketch that may differ: of two alike examples about 3 do, with 1 in 100 over 7."""
+LEAST_PIECES = 12
+"""An example with fewer chosen pieces is too short to be nearly anything."""
+COMMON = 0.1
+"""Pieces of more than this share of the examples are boilerplate."""
+MOST_COMPARED = 100_000
+"""Pairs looked at closely in one dataset."""
+_PIECE = 8
+_ONE_IN = np.uint64(61)
+_NUMBERS: Hashes = np.arange(1, BANDS * ROWS + 1, dtype=np.uint64)
+_SEEDS = mix(_NUMBERS * np.uint64(0x9E3779B97F4A7C15))
+_ODD = np.uint64(0x5555555555555555)
+_DROPPED = (string.whitespace + string.punctuation).encode()
+_LOWER = bytes(range(256)).lower()
+
+
+def pieces(texts: Sequence[str], owners: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """The hashes of the chosen pieces of these texts, and whose they are (non-decreasing, as `owners` is)."""
+    joined = "\x00".join(texts).encode("utf-8", "replace").translate(_LOWER, _DROPPED)
+    if len(joined) < _PIECE:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    letters = np.frombuffer(joined, np.uint8)
+    windows = np.ndarray((len(joined) - _PIECE + 1,), "<u8", joined, strides=(1,))
+    hashes = mix(windows * np.uint64(0x9E3779B97F4A7C15))
+    chosen = np.flatnonzero(hashes >> _ONE_IN == 0)
+    ends = np.flatnonzero(letters == 0)
+    text = np.searchsorted(ends, chosen)  # which text a piece begins in
+    end = np.append(ends, len(letters))[text]
+    inside = chosen + _PIECE <= end
+    return hashes[chosen[inside]], owners[text[inside]]
+
+
+def boilerplate(examples: Sequence[Example]) -> Hashes:
+    """The pieces that very many of these examples have, sorted."""
+    if len(examples) < 20:
+        return np.zeros(0, np.uint64)
+    texts, owners = told(examples)
+    hashes, owner = pieces(texts, owners)
+    pairs = np.unique(np.stack([hashes, owner.astype(np.uint64)], axis=1), axis=0)
+    values, counts = np.unique(pairs[:, 0], return_counts=True)
+    return values[counts > COMMON * len(examples)]
+
+
+def told(examples: Sequence[Example]) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """What users and assistants say in these examples, and who says it (numbers from 0)."""
+    texts, owners = [], []
+    for number, example in enumerate(examples):
+        for message in (*example.messages, *example.rejected):
+            if message.role not in {"system", "developer"} and message.text:
+                texts.append(message.text.replace("\x00", " "))
+                owners.append(number)
+    return texts, np.array(owners, np.int64)
+
+
+def signatures(
+    texts: Sequence[str], owners: npt.NDArray[np.int64], common: Hashes
+) -> tuple[npt.NDArray[np.int64], Hashes]:
+    """The numbers of the examples that are long enough, and their bands with their sketch: shape (those, BANDS + 1)."""
+    hashes, owner = pieces(texts, owners)
+    if common.size and hashes.size:
+        place = np.minimum(np.searchsorted(common, hashes), common.size - 1)
+        kept = common[place] != hashes
+        hashes, owner = hashes[kept], owner[kept]
+    if not hashes.size:
+        return np.zeros(0, np.int64), np.zeros((0, BANDS + 1), np.uint64)
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    lengths = np.diff(starts, append=len(owner))
+    bands: Hashes = np.zeros((len(starts), BANDS + 1), np.uint64)
+    for number, seed in enumerate(_SEEDS):
+        minima: Hashes = np.minimum.reduceat((hashes ^ seed) * (seed | np.uint64(1)), starts)
+        band: Hashes = bands[:, number // ROWS] + minima
+        bands[:, number // ROWS] = mix(band)
+        bands[:, BANDS] |= (mix(minima) & np.uint64(3)) << np.uint64(2 * number)
+    enough = lengths >= LEAST_PIECES
+    return owner[starts][enough], bands[enough]
+
+
+def records(bands: Hashes, lines: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> Records:
+    """For the spill: one (band, line, offset in the file, sketch) for each band of each example."""
+    numbers: Hashes = np.arange(BANDS, dtype=np.uint64)
+    numbered = mix(bands[:, :BANDS] + numbers)
+    more = (lines.astype(np.uint64), offsets.astype(np.uint64), bands[:, BANDS])
+    return np.stack([numbered.ravel(), *(np.repeat(one, BANDS) for one in more)], axis=1)
+
+
+def candidates(spill: Spill) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Pairs of (line, offset) that share a band and seem alike: each of a group with the group's first."""
+    for part in spill.groups():
+        same = np.flatnonzero(part[1:, 0] == part[:-1, 0]) + 1
+        if not same.size:
+            continue
+        begins = np.flatnonzero(np.concatenate([[True], part[1:, 0] != part[:-1, 0]]))
+        first = begins[np.searchsorted(begins, same, "right") - 1]
+        differing = part[first, 3] ^ part[same, 3]
+        alike = np.bitwise_count((differing | differing >> np.uint64(1)) & _ODD) <= MOST_DIFFERING
+        for left, right in zip(part[first[alike], 1:3].tolist(), part[same[alike], 1:3].tolist(), strict=True):
+            yield (left[0], left[1]), (right[0], right[1])
+
+
+def pairs(spill: Spill, likeness: "Likeness", known: frozenset[int]) -> Records:
+    """Near-duplicates as (line, earlier line), by line; lines that are `known` to repeat another are left out."""
+    found: dict[int, int] = {}
+    compared = 0
+    for (line, offset), (other, other_offset) in candidates(spill):
+        later, earlier = max(line, other), min(line, other)
+        if later in known or earlier in known or found.get(later, later) <= earlier:
+            continue
+        compared += 1
+        if compared > MOST_COMPARED:
+            break
+        if likeness.of(offset, other_offset) >= ALIKE:
+            found[later] = earlier
+    return np.array(sorted(found.items()), np.uint64).reshape(-1, 2)
+
+
+class Likeness:
+    """Compares candidates closely; `read` gives the example that begins at an offset of the file (None: none)."""
+
+    def __init__(self, read: Callable[[int], Example | None], common: Hashes) -> None:
+        self._read = read
+        self._common = frozenset(common.tolist())
+        self._known: dict[int, frozenset[int]] = {}
+
+    def of(self, left: int, right: int) -> float:
+        """The share of common pieces (Jaccard) of the examples at these two offsets."""
+        one, two = self._pieces(left), self._pieces(right)
+        union = len(one | two)
+        return len(one & two) / union if union else 0.0
+
+    def _pieces(self, offset: int) -> frozenset[int]:
+        if offset not in self._known:
+            example = self._read(offset)
+            hashes = pieces(*told([example]))[0].tolist() if example is not None else []
+            if len(self._known) > 20_000:
+                self._known.clear()
+            self._known[offset] = frozenset(hashes) - self._common
+        return self._known[offset]

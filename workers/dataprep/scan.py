@@ -1,0 +1,318 @@
+"""One pass over a dataset: blocks of lines become findings, counts and the numbers that tell examples apart.
+
+A block's result is small, can be sent between processes, and adds up with the others in the file's order.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+
+import numpy as np
+import numpy.typing as npt
+
+from workers.dataprep import judge, near, quick, tokens
+from workers.dataprep.blocks import Batch, Block, batches
+from workers.dataprep.checks import (
+    PRIVATE_CHECKS,
+    Found,
+    Severity,
+    missing_system_message,
+    mojibake,
+    personal,
+    secrets,
+)
+from workers.dataprep.checks.whole import Tallies
+from workers.dataprep.duplicates import Records
+from workers.dataprep.example import Example
+from workers.dataprep.fingerprints import ROLES, Hashes, of_example
+from workers.dataprep.formats import Detected
+from workers.dataprep.quick import ASSISTANT, USER, Proven
+from workers.dataprep.spread import Histogram
+
+MOST_FINDINGS = 100
+"""Findings listed per check; the counts are exact all the same."""
+MOST_SAMPLES = 3
+Counts = npt.NDArray[np.int64]
+MISSING_SYSTEM = next(iter(missing_system_message({"messages": [{"role": "user", "content": "?"}]})))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result at one place. `line` counts from 1; `message` is in words; `fix` names a repair."""
+
+    severity: Severity
+    check: str
+    message: str
+    line: int | None = None
+    fix: str = ""
+    excerpt: str = ""
+
+    @classmethod
+    def of(cls, found: Found, line: int | None) -> "Finding":
+        """The finding of a check at this line."""
+        where = f"Message {found.message}: " if found.message else ""
+        return cls(found.severity, found.check, where + found.words, line, found.fix, found.excerpt)
+
+
+class Notes:
+    """Collects findings: exact counts, capped lists. Lines are the file's, counted from 0, until `numbered`."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.errors = 0
+        self.fixable: Counter[str] = Counter()
+        self.listed: dict[str, list[tuple[int | None, Found]]] = {}
+
+    def add(self, found: Found, line: int | None) -> None:
+        """Count it, and list it if few of its kind are."""
+        self.count(found, 1)
+        listed = self.listed.setdefault(found.check, [])
+        if len(listed) < MOST_FINDINGS:
+            listed.append((line, found))
+
+    def count(self, found: Found, number: int) -> None:
+        """Count so many of its kind without listing them."""
+        self.counts[found.check] += number
+        self.errors += number if found.severity is Severity.ERROR else 0
+        self.fixable[found.check] += number if found.fix else 0
+
+    def room(self, check: str) -> int:
+        """How many more of a check would be listed."""
+        return MOST_FINDINGS - len(self.listed.get(check, []))
+
+    def merge(self, other: "Notes", line: int) -> None:
+        """Add those of a later part of the file, which begins at `line`."""
+        self.counts += other.counts
+        self.errors += other.errors
+        self.fixable += other.fixable
+        for check, found in other.listed.items():
+            listed = self.listed.setdefault(check, [])
+            room = MOST_FINDINGS - len(listed)
+            listed += [(None if at is None else at + line, one) for at, one in found[:room]]
+
+    def numbered(self, first: int) -> list[Finding]:
+        """All that are listed, by line; `first` is the number of the file's first line."""
+        findings = [
+            Finding.of(found, None if at is None else at + first)
+            for listed in self.listed.values()
+            for at, found in listed
+        ]
+        return sorted(findings, key=lambda one: (one.line is None, one.line or 0, one.severity, one.check))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What every block is judged by."""
+
+    detected: Detected
+    tokenizer: str = tokens.DEFAULT
+    context: int = 16_385
+    max_line_bytes: int = 64_000_000
+    deep: bool = True
+    common: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+
+@dataclass
+class Part:
+    """What a part of the file holds."""
+
+    lines: int = 0
+    bytes: int = 0
+    examples: int = 0
+    notes: Notes = field(default_factory=Notes)
+    totals: Histogram = field(default_factory=Histogram)
+    answers: Histogram = field(default_factory=Histogram)
+    messages: Histogram = field(default_factory=Histogram)
+    samples: list[Example] = field(default_factory=list)
+    tallies: Tallies = field(default_factory=Tallies)
+    prompts: list[Records] = field(default_factory=list)
+    """(prompt's hash, example's hash, line) of each example."""
+    bands: list[Records] = field(default_factory=list)
+    """(band, line, offset, sketch) of each example that is long enough to be nearly another."""
+
+
+def scan(rules: Rules, block: Block) -> Part:
+    """Judge the lines that begin in the block."""
+    part = Part(bytes=block.end - block.start)
+    for batch in batches(block, rules.max_line_bytes):
+        _batch(rules, part, batch)
+        part.lines += len(batch.lines)
+    part.samples = sorted(part.samples, key=lambda one: one.line)[:MOST_SAMPLES]
+    part.prompts = _by_line(part.prompts, 2)
+    part.bands = _by_line(part.bands, 1)
+    return part
+
+
+def _by_line(pieces: list[Records], column: int) -> list[Records]:
+    """The records as one piece in the lines' order: within a batch the plain ones came first."""
+    if not pieces:
+        return []
+    whole = np.concatenate(pieces)
+    return [whole[np.argsort(whole[:, column], kind="stable")]]
+
+
+def _batch(rules: Rules, part: Part, batch: Batch) -> None:
+    others: list[int] | range = range(len(batch.lines))
+    if quick.has_shape(rules.detected.format.id):
+        garbled = _places(batch, mojibake.may_have)
+        proven = quick.prove(rules.detected.format.id, batch.data, batch.lines, garbled)
+        others = proven.others
+        if len(proven.places):
+            _proven(rules, part, batch, proven)
+    exact: list[tuple[int, Example]] = []
+    for place in others:
+        last = batch.cut and place == len(batch.lines) - 1
+        line = part.lines + place
+        judged = judge.line(batch.lines[place], rules.detected, line, cut=last, most=rules.max_line_bytes)
+        for found in judged.founds:
+            part.notes.add(found, line)
+        if judged.example is not None:
+            exact.append((place, judged.example))
+            if not judged.has_error and len(part.samples) < 2 * MOST_SAMPLES:
+                part.samples.append(judged.example)
+    if exact:
+        _exact(rules, part, batch, exact)
+
+
+def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven) -> None:
+    """Plain examples, all at once."""
+    numbers = np.array(tokens.counter(rules.tokenizer)(proven.texts), np.int64)
+    lengths = proven.lengths
+    roles = _role_tokens(rules.tokenizer)[proven.roles]
+    totals = np.add.reduceat(numbers + roles + tokens.TOKENS_PER_MESSAGE, proven.starts) + tokens.TOKENS_PER_EXAMPLE
+    answers = np.add.reduceat(np.where(proven.roles == ASSISTANT, numbers, 0), proven.starts)
+    lines = proven.places + part.lines
+    whole, prompt = proven.fingerprints()
+    _count(part, totals, answers, lengths)
+    _headless(part, lines[proven.roles[proven.starts] >= USER], rules)
+    last = numbers[proven.starts + lengths - 1]
+    _too_long(rules, part, lines, totals, last)
+    part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
+    if len(part.samples) < MOST_SAMPLES:
+        part.samples += [proven.example(number, int(lines[number])) for number in range(min(MOST_SAMPLES, len(lines)))]
+    _tally(part, proven, lines)
+    if rules.deep:
+        for place in _places(batch, _may_be_private).intersection(proven.places.tolist()):
+            number = int(np.searchsorted(proven.places, place))
+            _private(part, part.lines + place, proven.example(number, part.lines + place))
+        spoken = proven.roles >= USER
+        owners = np.repeat(np.arange(len(lines)), lengths)[spoken]
+        texts = [text for text, keep in zip(proven.texts, spoken.tolist(), strict=True) if keep]
+        _near(rules, part, batch, proven.places, texts, owners)
+
+
+def _exact(rules: Rules, part: Part, batch: Batch, exact: list[tuple[int, Example]]) -> None:
+    """Examples that went the exact way."""
+    places = np.array([place for place, _ in exact], np.int64)
+    examples = [example for _, example in exact]
+    lines = places + part.lines
+    counted = np.array(tokens.of_examples(examples, rules.tokenizer), np.int64)
+    _count(part, counted[:, 0], counted[:, 1], np.array([len(one.messages) for one in examples], np.int64))
+    last = np.array(tokens.counter(rules.tokenizer)([_storable(one.answer) for one in examples]), np.int64)
+    _too_long(rules, part, lines, counted[:, 0], last)
+    hashes = np.array([of_example(one) for one in examples], np.uint64)
+    part.prompts.append(np.stack([hashes[:, 1], hashes[:, 0], lines.astype(np.uint64)], axis=1))
+    for line, example in zip(lines.tolist(), examples, strict=True):
+        part.tallies.add(line, example)
+        if rules.deep:
+            _private(part, line, example)
+    if rules.deep:
+        texts, owners = near.told(examples)
+        _near(rules, part, batch, places, texts, owners)
+
+
+def _count(part: Part, totals: Counts, answers: Counts, lengths: Counts) -> None:
+    part.examples += len(totals)
+    part.totals.add(totals)
+    part.answers.add(answers)
+    part.messages.add(lengths)
+
+
+def _headless(part: Part, lines: Counts, rules: Rules) -> None:
+    """Plain conversations without a system message (as `checks.missing_system_message` finds them)."""
+    if rules.detected.format.id == "openai-chat" and lines.size:
+        _several(part, lines, lambda _: MISSING_SYSTEM)
+
+
+def _too_long(rules: Rules, part: Part, lines: Counts, totals: Counts, last: Counts) -> None:
+    """Examples of more tokens than the model reads."""
+    over = np.flatnonzero(totals > rules.context)
+    emptied = (totals[over] - rules.context >= last[over]) & (last[over] > 0)
+    for which, words in ((over[~emptied], _cut_words), (over[emptied], _emptied_words)):
+        if which.size:
+            figures = dict(zip(lines[which].tolist(), totals[which].tolist(), strict=True))
+            _several(part, lines[which], partial(_over, words, figures, rules.context))
+
+
+def _over(words: Callable[[int, int], Found], totals: Mapping[int, int], limit: int, line: int) -> Found:
+    return words(totals[line], limit)
+
+
+def _cut_words(total: int, limit: int) -> Found:
+    words = (
+        f"{total:,} tokens, over the model's limit of {limit:,}: the last {total - limit:,} tokens of the answer are "
+        "cut off and not learnt. Shorten the example, or choose a model with a longer context."
+    )
+    return Found(check="over_token_limit", words=words, severity=Severity.WARNING)
+
+
+def _emptied_words(total: int, limit: int) -> Found:
+    words = (
+        f"{total:,} tokens, over the model's limit of {limit:,}: the whole answer is cut off, so nothing is learnt "
+        "from it. Shorten the example, or leave it out."
+    )
+    return Found(check="over_token_limit", words=words, severity=Severity.WARNING)
+
+
+def _several(part: Part, lines: Counts, found: Callable[[int], Found]) -> None:
+    """The same finding at many lines: listed while there is room, counted all the same."""
+    first = found(int(lines[0]))
+    listed = lines[: max(0, part.notes.room(first.check))].tolist()
+    for line in listed:
+        part.notes.add(found(line), line)
+    part.notes.count(first, len(lines) - len(listed))
+
+
+def _tally(part: Part, proven: Proven, lines: Counts) -> None:
+    """Plain examples, for what only the whole dataset shows."""
+    ends = proven.starts + proven.lengths - 1
+    asks = proven.starts + (proven.roles[proven.starts] < USER)
+    places = zip(lines.tolist(), asks.tolist(), ends.tolist(), (ends - proven.starts + 1).tolist(), strict=True)
+    for line, ask, end, message in places:
+        part.tallies.add_texts(line, proven.texts[ask], proven.texts[end], message)
+
+
+def _places(batch: Batch, may_have: Callable[[bytes], bool]) -> frozenset[int]:
+    """The places of the lines that a scanner does not clear; it looks at all their bytes first."""
+    if not may_have(batch.data):
+        return frozenset()
+    return frozenset(place for place, line in enumerate(batch.lines) if line is not None and may_have(line))
+
+
+def _may_be_private(data: bytes) -> bool:
+    return secrets.may_have(data) or personal.may_have(data)
+
+
+def _private(part: Part, line: int, example: Example) -> None:
+    """Secrets and personal data in one example."""
+    for check in PRIVATE_CHECKS:
+        for found in check(example):
+            part.notes.add(found, line)
+
+
+def _near(rules: Rules, part: Part, batch: Batch, places: Counts, texts: list[str], owners: Counts) -> None:
+    """Leave the numbers by which near-duplicates are found."""
+    numbers, bands = near.signatures(texts, owners, rules.common)
+    if len(numbers):
+        chosen = places[numbers]
+        part.bands.append(near.records(bands, chosen + part.lines, batch.offsets()[chosen]))
+
+
+@lru_cache(maxsize=4)
+def _role_tokens(tokenizer: str) -> Counts:
+    return np.array(tokens.counter(tokenizer)(ROLES), np.int64)
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

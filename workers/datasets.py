@@ -1,0 +1,359 @@
+"""Datasets as people deal with them: list, find, share, delete, and ask for new versions and other formats.
+
+Who may use one: the people of its channel; the whole workspace once its creator or an admin has shared it.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlmodel import Session, col, or_, select
+
+from workers import announcements, rights, tasks
+from workers.dataprep.checks.catalogue import CATALOGUE
+from workers.dataprep.formats import ColumnMapping
+from workers.errors import NotAllowed, NotFound, UserError
+from workers.rights import Actor, Verb, require
+from workers.run_status import FINAL
+from workers.tables import (
+    Announcement,
+    AuditEntry,
+    Dataset,
+    DatasetRole,
+    Derivation,
+    DerivationKind,
+    Run,
+    Upload,
+    UploadStatus,
+)
+
+GRACE_SECONDS = 5.0
+"""Between a deletion and its files' leaving: whatever transaction is under way has ended by then."""
+LEAST_SHOWN = 10
+"""Fewer examples need no picture of their lengths."""
+FEW_EXAMPLES = 50
+"""Below, and without a file to test on, nothing can be claimed about the result."""
+SEVERITIES = {"error": 0, "warning": 1}
+TASKS = {
+    DerivationKind.FIXES: "fix_dataset",
+    DerivationKind.CONVERSION: "convert_dataset",
+    DerivationKind.COMPARISON: "compare_datasets",
+}
+
+
+class DatasetGone(UserError):
+    """It was deleted, or its files are."""
+
+
+# who may
+
+
+def may(session: Session, actor: Actor, verb: Verb, row: Dataset) -> bool:
+    """Whether the actor may do `verb` to the dataset; one that is shared counts as being wherever they ask."""
+    if row.shared and row.team_id == actor.team_id:
+        actor = replace(actor, channel_id=row.channel_id)
+    return rights.allowed(session, actor, verb, row)
+
+
+def _must(session: Session, actor: Actor, row: Dataset) -> None:
+    """Raise NotAllowed unless the actor is the dataset's creator or an admin."""
+    if not may(session, actor, Verb.CONTROL, row):
+        raise NotAllowed("Only the person who attached it, or an admin, can do that.")
+
+
+# looking
+
+
+def get(session: Session, actor: Actor, dataset_id: int, *, verb: Verb = Verb.VIEW) -> Dataset:
+    """A dataset that the actor may see and that is not deleted. Raises NotFound, DatasetGone, NotAllowed."""
+    require(session, actor, verb)
+    row = session.get(Dataset, dataset_id)
+    if row is None or not may(session, actor, Verb.VIEW, row):
+        raise NotFound(f"There is no dataset {dataset_id} here. `/finetune data` lists those of this channel.")
+    if row.deleted_at is not None:
+        raise DatasetGone(f"{row.name} v{row.version} was deleted. Attach the file again if you still need it.")
+    return row
+
+
+def visible(session: Session, actor: Actor, *, limit: int = 100) -> list[Dataset]:
+    """The datasets that the actor may use from this channel (or, outside any, their own), the newest first."""
+    require(session, actor, Verb.VIEW)
+    here = Dataset.channel_id == actor.channel_id if actor.channel_id else Dataset.creator_id == actor.user_id
+    rows = session.exec(
+        select(Dataset)
+        .where(
+            Dataset.team_id == actor.team_id,
+            col(Dataset.deleted_at).is_(None),
+            or_(here, col(Dataset.shared).is_(True)),
+        )
+        .order_by(col(Dataset.id).desc())
+        .limit(limit)
+    )
+    return [row for row in rows if may(session, actor, Verb.VIEW, row)]
+
+
+def usable(session: Session, actor: Actor) -> list[Dataset]:
+    """Those among them that can be trained on."""
+    return [row for row in visible(session, actor) if row.trainable]
+
+
+def find(session: Session, actor: Actor, wanted: str) -> Dataset:
+    """A dataset by its number, or the newest of that name (with or without its ending). Raises NotFound."""
+    number = re.fullmatch(r"#?(\d{1,9})", wanted)
+    if number is not None:
+        return get(session, actor, int(number[1]))
+    asked = re.fullmatch(r"(.+?)(?:[ @]?v(\d{1,6}))?", wanted)
+    name, version = (asked[1], int(asked[2] or 0)) if asked else (wanted, 0)
+    rows = visible(session, actor, limit=1000)
+    for row in [row for row in rows if row.name == name] + rows:
+        spellings = {row.name.lower(), row.name.rpartition(".")[0].lower()}
+        if name.lower() in spellings and version in {0, row.version}:
+            return row
+    raise NotFound(f"There is no dataset called “{wanted[:60]}” here. `/finetune data` lists those of this channel.")
+
+
+def versions(session: Session, row: Dataset) -> list[Dataset]:
+    """Every version of the dataset that is not deleted, the newest first."""
+    same = select(Dataset).where(
+        Dataset.team_id == row.team_id,
+        Dataset.channel_id == row.channel_id,
+        Dataset.name == row.name,
+        col(Dataset.deleted_at).is_(None),
+    )
+    return list(session.exec(same.order_by(col(Dataset.version).desc())))
+
+
+def next_version(session: Session, team_id: str, channel_id: str, name: str) -> int:
+    """The version that a dataset of this name in this channel gets; deleted ones count."""
+    same = select(Dataset.version).where(
+        Dataset.team_id == team_id, Dataset.channel_id == channel_id, Dataset.name == name
+    )
+    return max(session.exec(same), default=0) + 1
+
+
+def runs_of(session: Session, row: Dataset) -> list[Run]:
+    """The runs that use the dataset in any role, the newest first."""
+    using = or_(
+        col(Run.dataset_id) == row.id,
+        col(Run.validation_dataset_id) == row.id,
+        col(Run.test_dataset_id) == row.id,
+    )
+    return list(session.exec(select(Run).where(using).order_by(col(Run.id).desc())))
+
+
+def status(row: Dataset) -> str:
+    """What can be done with it, in two or three words."""
+    if row.deleted_at is not None:
+        return "deleted"
+    if row.report.get("guessed"):
+        return "needs its columns chosen"
+    return "ready" if row.trainable else "has errors"
+
+
+def held_out_beside(session: Session, row: Dataset) -> bool:
+    """Whether a dataset came with it that is kept for testing."""
+    beside = select(Dataset.id).where(
+        Dataset.team_id == row.team_id,
+        Dataset.channel_id == row.channel_id,
+        Dataset.message_ts == row.message_ts,
+        col(Dataset.id) != row.id,
+        col(Dataset.role).in_([DatasetRole.TEST, DatasetRole.VALIDATION]),
+        col(Dataset.trainable).is_(True),
+        col(Dataset.deleted_at).is_(None),
+    )
+    return session.exec(beside.limit(1)).first() is not None
+
+
+# changing
+
+
+def share(session: Session, actor: Actor, dataset_id: int, *, shared: bool) -> Dataset:
+    """Let the whole workspace use it, or its channel alone again. Raises NotFound, NotAllowed."""
+    row = get(session, actor, dataset_id)
+    _must(session, actor, row)
+    if row.shared != shared:
+        row.shared = shared
+        session.add(row)
+        audit(session, actor, "share" if shared else "unshare", row)
+        redraw(session, row)
+    return row
+
+
+def delete(session: Session, actor: Actor, dataset_id: int) -> Dataset:
+    """Delete it: its files leave storage, its row stays for the runs that name it. Raises NotAllowed, UserError."""
+    session.get(Dataset, dataset_id, with_for_update=True)
+    row = get(session, actor, dataset_id)
+    deletable(session, actor, row)
+    row.deleted_at = time.time()
+    row.deleted_by = actor.user_id
+    row.trainable = False
+    row.report = {key: value for key, value in row.report.items() if key not in {"samples", "table", "findings"}}
+    row.changes = {key: value for key, value in row.changes.items() if key != "diff"}
+    session.add(row)
+    audit(session, actor, "delete", row)
+    tasks.add(session, "delete_dataset", row.id or 0, queue="cpu", team_id=row.team_id, due_in=GRACE_SECONDS)
+    redraw(session, row)
+    return row
+
+
+def deletable(session: Session, actor: Actor, row: Dataset) -> None:
+    """Raise NotAllowed, or UserError while a run that is not over uses it."""
+    _must(session, actor, row)
+    busy = [run for run in runs_of(session, row) if run.status not in FINAL]
+    if busy:
+        names = ", ".join(f"{run.name} (run {run.id})" for run in busy[:5])
+        raise UserError(f"{row.name} v{row.version} is in use by {names}. Wait for it to end, or cancel it first.")
+
+
+def choose_columns(session: Session, actor: Actor, dataset_id: int, mapping: ColumnMapping) -> Upload:
+    """Say which column of a table is what: it is checked again with that. Raises UserError."""
+    row = get(session, actor, dataset_id, verb=Verb.ATTACH)
+    upload = session.get(Upload, row.upload_id, with_for_update=True) if row.upload_id else None
+    if upload is None:
+        raise UserError("Its columns cannot be chosen any more: it is a version made from another. Attach the table.")
+    if runs_of(session, row):
+        raise UserError("A run has used it as it is. Attach the table again to choose other columns for it.")
+    upload.mapping = mapping.to_json()
+    upload.status = UploadStatus.STORED
+    upload.progress = {}
+    upload.checks += 1
+    session.add(upload)
+    key = f"check_dataset:{upload.id}:{upload.checks}"
+    tasks.add(session, "check_dataset", upload.id or 0, queue="cpu", team_id=upload.team_id, key=key)
+    audit(session, actor, "choose_columns", row)
+    redraw(session, row)
+    return upload
+
+
+# asking for something to be made
+
+
+def apply_fixes(session: Session, actor: Actor, dataset_id: int, checks: Iterable[str], key: str) -> Derivation:
+    """Ask for the next version with what these checks found mended. Raises NotFound, UserError."""
+    row = get(session, actor, dataset_id, verb=Verb.ATTACH)
+    fixable = fixes(row)
+    wanted = [check for check in checks if check in fixable]
+    if not wanted:
+        raise UserError("Choose at least one thing to mend.")
+    return _ask(session, actor, row, DerivationKind.FIXES, {"checks": wanted}, key)
+
+
+def convert(session: Session, actor: Actor, dataset_id: int, target: str, key: str) -> Derivation:
+    """Ask for its examples as a file in another format. Raises NotFound."""
+    row = get(session, actor, dataset_id)
+    return _ask(session, actor, row, DerivationKind.CONVERSION, {"target": target}, key)
+
+
+def compare(session: Session, actor: Actor, before_id: int, after_id: int, key: str) -> Derivation:
+    """Ask for what differs between two datasets, told to the person alone. Raises NotFound, UserError."""
+    before, after = get(session, actor, before_id), get(session, actor, after_id)
+    if before.id == after.id:
+        raise UserError("That is the same dataset twice. Name two, as in: /finetune data diff 3 5")
+    choice = {"other": after.id, "channel": actor.channel_id}
+    return _ask(session, actor, before, DerivationKind.COMPARISON, choice, key)
+
+
+def fixes(row: Dataset) -> dict[str, int]:
+    """By check, how many findings a machine can mend; the most first."""
+    found = {check: int(count) for check, count in (row.report.get("fixes") or {}).items()}
+    mendable = {
+        check: count for check, count in found.items() if count > 0 and check in CATALOGUE and CATALOGUE[check].fix
+    }
+    return dict(sorted(mendable.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _ask(
+    session: Session, actor: Actor, row: Dataset, kind: DerivationKind, choice: Mapping[str, Any], key: str
+) -> Derivation:
+    known = session.exec(select(Derivation).where(Derivation.request_key == key)).one_or_none()
+    if known is not None:
+        return known
+    made = Derivation(
+        team_id=row.team_id,
+        enterprise_id=row.enterprise_id,
+        channel_id=row.channel_id,
+        creator_id=actor.user_id,
+        dataset_id=row.id or 0,
+        kind=kind,
+        request_key=key,
+        choice=dict(choice),
+    )
+    session.add(made)
+    session.flush()
+    tasks.add(session, TASKS[kind], made.id or 0, queue="cpu", team_id=row.team_id)
+    audit(session, actor, str(kind), row, choice)
+    return made
+
+
+# what Slack shows of it
+
+
+def files_slot(channel_id: str, message_ts: str) -> str:
+    """The slot of the report on the files of one message."""
+    return f"files:{channel_id}:{message_ts}"
+
+
+def card_slot(row: Dataset) -> str:
+    """The slot of the report that shows the dataset."""
+    return files_slot(row.channel_id, row.message_ts) if row.upload_id else f"dataset:{row.id}:card"
+
+
+def place(row: Dataset) -> dict[str, Any]:
+    """Where what belongs to the dataset is said: the thread of its file, or of its report."""
+    if row.thread_ts:
+        return {"thread_ts": row.thread_ts}
+    return {"thread_slot": files_slot(row.channel_id, row.message_ts)}
+
+
+def redraw(session: Session, row: Dataset) -> None:
+    """Want the dataset's report to show what it is now, or to be posted."""
+    data: dict[str, Any] = {"message_ts": row.message_ts} if row.upload_id else {"dataset_id": row.id}
+    where = {"thread_ts": row.thread_ts} if row.upload_id else place(row)
+    announcements.post(session, owner=row, slot=card_slot(row), kind="dataset_report", data=data, **where)
+
+
+def show_lengths(session: Session, row: Dataset, check: int = 0) -> None:
+    """Want the picture of its examples' lengths under its report, once; for each check of a table another one."""
+    tokens = row.report.get("tokens") or {}
+    all_alike = tokens.get("min") == tokens.get("max")
+    if row.report.get("guessed") or row.examples < LEAST_SHOWN or all_alike or not row.report.get("histogram"):
+        return
+    slot = f"dataset:{row.id}:lengths:{check}"
+    known = select(Announcement.id).where(Announcement.team_id == row.team_id, Announcement.slot == slot)
+    if session.exec(known).first() is None:
+        announcements.post(session, owner=row, slot=slot, kind="length_histogram", subject_id=row.id, **place(row))
+
+
+def audit(session: Session, actor: Actor, verb: str, row: Dataset, detail: Mapping[str, Any] | None = None) -> None:
+    """Append to the audit log."""
+    session.add(
+        AuditEntry(
+            team_id=actor.team_id,
+            enterprise_id=actor.enterprise_id,
+            channel_id=row.channel_id,
+            creator_id=actor.user_id,
+            verb=verb,
+            object_kind="dataset",
+            object_id=row.id,
+            detail=dict(detail or {}),
+        )
+    )
+
+
+def findings_by_check(report: Mapping[str, Any]) -> list[tuple[str, Sequence[Mapping[str, Any]], int]]:
+    """(check, its listed findings, its exact count): errors first, then what concerns some examples, then all."""
+    by_check: dict[str, list[Mapping[str, Any]]] = {}
+    for one in report.get("findings") or []:
+        by_check.setdefault(str(one.get("check")), []).append(one)
+    counts = {str(check): int(count) for check, count in (report.get("counts") or {}).items()}
+    found = [(check, listed, counts.get(check, len(listed))) for check, listed in by_check.items()]
+    everywhere = max(2, int(report.get("examples") or 0))
+
+    def rank(one: tuple[str, Sequence[Mapping[str, Any]], int]) -> tuple[int, bool, int, str]:
+        check, listed, count = one
+        gravest = min(SEVERITIES.get(str(finding.get("severity")), 2) for finding in listed)
+        return gravest, count >= everywhere, -count, check
+
+    return sorted(found, key=rank)

@@ -1,0 +1,284 @@
+"""Making something out of a dataset: its next version with findings mended, a file in another format, a comparison."""
+
+import gzip
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from workers import announcements, datasets, differences, tasks
+from workers.context import Context
+from workers.dataprep import convert as converting
+from workers.dataprep import fixes, judge
+from workers.dataprep.checks.catalogue import fixable
+from workers.dataprep.fingerprints import of_example
+from workers.dataprep.formats import ColumnMapping, Detected, detect, lines
+from workers.dataprep.report import check_file
+from workers.dataprep.source import Limits, Source, UnreadableDataset, opened
+from workers.errors import UserError
+from workers.jobs.dataset import described, figures
+from workers.tables import Dataset, Derivation, DerivationStatus, Owned, Task
+from workers.tasks import Lease
+
+MOST_PLAIN_BYTES = 50_000_000
+"""A larger converted file is gzipped."""
+MOST_POSTED_BYTES = 500_000_000
+"""A larger one is not posted at all: it would not be read in Slack."""
+KEPT_SECONDS = 24 * 3600.0
+"""How long a converted file stays in our storage; Slack has it then."""
+MOST_DIFFERENCES = 30
+MOST_LOSSES, MOST_PLACES = 10, 5
+
+
+class CannotMake(UserError):
+    """It cannot be made out of this dataset."""
+
+
+def fix(context: Context, lease: Lease) -> None:
+    """Make the next version. The task of kind "fix_dataset"."""
+    with _attempt(context, lease) as (made, dataset, folder):
+        if made is None or dataset is None:
+            return
+        path, out = _file(context, dataset, folder / "before"), folder / "mended.jsonl"
+        limits = _limits(context)
+        mapping = _mapping(dataset)
+        with opened(path, limits) as source:
+            detected = detect(source, mapping)
+            wanted = set(made.choice["checks"])
+            drop = _engine_lines(source, detected, dataset, wanted)
+            summary = fixes.apply(source, detected, wanted & fixable(), drop, out)
+        if not summary.kept:
+            raise CannotMake("Nothing would be left of it: every example would be removed.")
+        report = check_file(out, name=dataset.name, limits=limits)  # a table is written in its method's own format
+        key = f"datasets/mended-{made.id}"
+        context.storage.put(key, out)
+        changes: dict[str, Any] = {
+            "kept": summary.kept,
+            "dropped": summary.dropped,
+            "changed": summary.changed,
+            "by_check": dict(summary.by_check),
+            "diff": [asdict(one) for one in summary.differences[:MOST_DIFFERENCES]],
+        }
+        size = out.stat().st_size
+        with lease.finish() as session:
+            parent = session.get_one(Dataset, dataset.id, with_for_update=True)
+            child = Dataset(
+                team_id=parent.team_id,
+                enterprise_id=parent.enterprise_id,
+                channel_id=parent.channel_id,
+                creator_id=made.creator_id,
+                parent_id=parent.id,
+                message_ts=parent.message_ts,
+                thread_ts=parent.thread_ts,
+                name=parent.name,
+                version=datasets.next_version(session, parent.team_id, parent.channel_id, parent.name),
+                role=parent.role,
+                role_reason=parent.role_reason,
+                shared=parent.shared,
+                changes=changes,
+                **figures(described(report, {}), key, size),
+            )
+            session.add(child)
+            session.flush()
+            _done(session, made, result_id=child.id)
+            datasets.redraw(session, child)
+
+
+def convert(context: Context, lease: Lease) -> None:
+    """Write the examples in another format. The task of kind "convert_dataset"."""
+    with _attempt(context, lease) as (made, dataset, folder):
+        if made is None or dataset is None:
+            return
+        target = str(made.choice["target"])
+        out = folder / _file_name(dataset, target)
+        path = _file(context, dataset, folder / "before")
+        written = converting.convert_file(path, target, out, mapping=_mapping(dataset), limits=_limits(context))
+        if not written.count:
+            why = next(iter(written.losses or {}), "It has no example that this format can express.")
+            raise CannotMake(f"{why} Choose another format.")
+        if out.stat().st_size > MOST_PLAIN_BYTES:
+            out = _gzipped(out)
+        if out.stat().st_size > MOST_POSTED_BYTES:
+            raise CannotMake(
+                f"The file would have {out.stat().st_size / 1e6:,.0f} MB, too much for a message. On your machine: "
+                f"finetune-bot convert {dataset.name} --to {target} -o {out.name}"
+            )
+        key = f"conversions/{made.id}"
+        context.storage.put(key, out)
+        outcome = {
+            "file_name": out.name,
+            "count": written.count,
+            "size": out.stat().st_size,
+            "left_out": written.left_out,
+            "losses": _losses(written),
+        }
+        with lease.finish() as session:
+            _done(session, made, outcome=outcome, storage_key=key)
+            place = datasets.place(session.get_one(Dataset, dataset.id))
+            for kind in ("conversion", "conversion_file"):
+                slot = f"derivation:{made.id}:{kind}"
+                announcements.post(session, owner=dataset, slot=slot, kind=kind, subject_id=made.id, **place)
+            tasks.add(
+                session, "forget_conversion", made.id or 0, queue="cpu", team_id=made.team_id, due_in=KEPT_SECONDS
+            )
+
+
+def forget(context: Context, lease: Lease) -> None:
+    """A converted file leaves our storage. The task of kind "forget_conversion"."""
+    with context.db.read() as session:
+        made = session.get_one(Derivation, lease.task.subject_id)
+    if made.storage_key:
+        context.storage.delete(made.storage_key)
+    with lease.finish():
+        pass
+
+
+def compare(context: Context, lease: Lease) -> None:
+    """Tell what differs between two datasets. The task of kind "compare_datasets"."""
+    with _attempt(context, lease) as (made, dataset, folder):
+        if made is None or dataset is None:
+            return
+        with context.db.read() as session:
+            other = session.get_one(Dataset, int(made.choice["other"]))
+        paths = [_file(context, one, folder / name) for one, name in ((dataset, "before"), (other, "after"))]
+        before, after = (
+            partial(converting.read_examples, path, mapping=_mapping(one), limits=_limits(context))
+            for path, one in zip(paths, (dataset, other), strict=True)
+        )
+        outcome = differences.between(before, after)
+        with lease.finish() as session:
+            _done(session, made, outcome=outcome)
+            _tell(session, made, kind="comparison")
+
+
+def refuse(session: Session, made: Derivation, words: str) -> None:
+    """It cannot be made: tell the person who asked."""
+    made.status, made.problem = DerivationStatus.REFUSED, words
+    session.add(made)
+    dataset = session.get_one(Dataset, made.dataset_id)
+    title = {"fixes": "was not mended", "conversion": "was not converted", "comparison": "was not compared"}[made.kind]
+    _tell(session, made, kind="problem", data={"title": f"{dataset.name} {title}", "text": words})
+
+
+def gave_up(session: Session, task: Task) -> None:
+    """Making it broke too often: say so, with the id of the log line."""
+    words = f"It broke because of a fault on our side (error id {task.error_id or 'none'}). The dataset is as it was."
+    refuse(session, session.get_one(Derivation, task.subject_id), words)
+
+
+def _tell(session: Session, made: Derivation, *, kind: str, data: dict[str, Any] | None = None) -> None:
+    """A message for the person who asked alone, where they asked."""
+    dataset = session.get_one(Dataset, made.dataset_id)
+    channel_id = str(made.choice.get("channel") or dataset.channel_id)
+    owner = Owned(
+        team_id=made.team_id, enterprise_id=made.enterprise_id, channel_id=channel_id, creator_id=made.creator_id
+    )
+    where = {} if made.choice.get("channel") else datasets.place(dataset)
+    slot = f"derivation:{made.id}:{kind}"
+    announcements.post(
+        session, owner=owner, slot=slot, kind=kind, subject_id=made.id, data=data, only_for=made.creator_id, **where
+    )
+
+
+def _done(
+    session: Session,
+    made: Derivation,
+    *,
+    result_id: int | None = None,
+    outcome: dict[str, Any] | None = None,
+    storage_key: str = "",
+) -> None:
+    row = session.get_one(Derivation, made.id)
+    row.status = DerivationStatus.DONE
+    row.result_id, row.outcome, row.storage_key = result_id, outcome or {}, storage_key
+    session.add(row)
+
+
+@contextmanager
+def _attempt(context: Context, lease: Lease) -> Iterator[tuple[Derivation | None, Dataset | None, Path]]:
+    """What is to be made, of what, and a folder to work in; nothing where it is made already.
+
+    What cannot be made is refused at the end of the block.
+    """
+    with context.db.read() as session:
+        made = session.get_one(Derivation, lease.task.subject_id)
+        dataset = session.get_one(Dataset, made.dataset_id)
+    with tempfile.TemporaryDirectory(prefix="finetune-bot-") as folder:
+        if made.status is not DerivationStatus.ASKED:
+            with lease.finish():
+                pass
+            yield None, None, Path(folder)
+            return
+        try:
+            yield made, dataset, Path(folder)
+        except (UnreadableDataset, UserError) as error:
+            with lease.finish() as session:
+                refuse(session, session.get_one(Derivation, made.id), error.user_message)
+
+
+def _file(context: Context, dataset: Dataset, path: Path) -> Path:
+    """The dataset's file on this machine. Raises CannotMake for one that was deleted."""
+    if dataset.deleted_at is not None:
+        raise CannotMake(f"{dataset.name} v{dataset.version} was deleted in the meantime.")
+    context.storage.get(dataset.storage_key, path)
+    return path
+
+
+def _limits(context: Context) -> Limits:
+    return Limits(max_bytes=context.settings.max_upload_bytes)
+
+
+def _mapping(dataset: Dataset) -> ColumnMapping | None:
+    return ColumnMapping.from_json(dataset.mapping) if dataset.mapping else None
+
+
+def _engine_lines(source: Source, detected: Detected, dataset: Dataset, wanted: set[str]) -> dict[int, str]:
+    """The lines to leave out, by check, of what is not seen in one example alone.
+
+    Repetitions are all found; of the other kinds those that the report lists.
+    """
+    listed = dataset.report.get("findings") or []
+    named = wanted - fixable()
+    lines_of = {int(one["line"]): str(one["check"]) for one in listed if one.get("line") and one["check"] in named}
+    if "exact_duplicate" in named:
+        seen: set[int] = set()
+        for line, raw in lines(source):
+            example = judge.line(raw, detected, line).example if raw and raw.strip() else None
+            if example is not None:
+                whole = of_example(example)[0]
+                if whole in seen:
+                    lines_of[line] = "exact_duplicate"
+                seen.add(whole)
+    return lines_of
+
+
+def _losses(written: converting.Written) -> list[dict[str, Any]]:
+    """What the format could not express, the most frequent first, with the first lines of each."""
+    places: dict[str, list[int]] = {}
+    for line, found in written.findings:
+        listed = places.setdefault(found.words, [])
+        if line is not None and len(listed) < MOST_PLACES:
+            listed.append(line)
+    counted = sorted((written.losses or {}).items(), key=lambda one: -one[1])
+    return [
+        {"words": words[:400], "count": count, "lines": places.get(words, [])} for words, count in counted[:MOST_LOSSES]
+    ]
+
+
+def _file_name(dataset: Dataset, target: str) -> str:
+    stem = re.sub(r"[^\w.-]+", "-", dataset.name.rpartition(".")[0] or dataset.name).strip("-.") or "dataset"
+    return f"{stem[:80]}-v{dataset.version}.{target}.{converting.TARGETS[target].layout}"
+
+
+def _gzipped(path: Path) -> Path:
+    packed = path.with_name(f"{path.name}.gz")
+    with path.open("rb") as plain, gzip.open(packed, "wb", compresslevel=6) as out:
+        shutil.copyfileobj(plain, out, 1 << 20)
+    return packed
