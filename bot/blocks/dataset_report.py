@@ -8,6 +8,7 @@ from bot.blocks import findings
 from bot.blocks.elements import Block, Drawn, actions, bar, button, context, header, option, overflow, section
 from bot.blocks.findings import counted
 from workers.datasets import FEW_EXAMPLES, fixes
+from workers.runs import cost
 from workers.tables import Dataset, DatasetRole, Upload, UploadStatus
 
 ROLES = {
@@ -96,6 +97,8 @@ def _checked(dataset: Dataset, *, several: bool, held_out: bool) -> list[Block]:
     few = _is_ready(dataset) and dataset.role is DatasetRole.TRAIN and dataset.examples < FEW_EXAMPLES and not held_out
     if few:
         blocks.append(section(_few(dataset)))
+    if _is_ready(dataset) and dataset.role is DatasetRole.TRAIN:
+        blocks.append(context(_fit(dataset)))
     blocks.append(_buttons(dataset, few=few))
     return blocks
 
@@ -140,7 +143,8 @@ def _verdict(dataset: Dataset) -> str:
     reason = f" ({escape.mrkdwn(dataset.role_reason, 80)})" if dataset.role_reason else ""
     kinds = len(report.get("counts") or {})
     look = f" {counted(kinds, 'thing')} to look at:" if kinds else " Nothing to mend."
-    return f"✅ *Ready to train.* {ROLES[dataset.role].capitalize()}{reason}.{look}"
+    ready = "Ready to train" if dataset.role is DatasetRole.TRAIN else "Ready"
+    return f"✅ *{ready}.* {ROLES[dataset.role].capitalize()}{reason}.{look}"
 
 
 def _buttons(dataset: Dataset, *, few: bool) -> Block:
@@ -178,6 +182,16 @@ def menu(dataset: Dataset, *, card: bool = True) -> list[Block]:
     made.append(shared if dataset.shared else option("Share with the workspace", f"share:{number}"))
     made.append(option("Delete …", f"delete:{number}"))
     return made
+
+
+def _fit(dataset: Dataset) -> str:
+    """Where it can be trained here and for what price; else what is missing, and what would do."""
+    offers = cost.by_provider(dataset.report)
+    best = cost.best_fit(offers)
+    if best is not None:
+        return f"💡 Best fit: {escape.mrkdwn(best.words, 200)}"
+    elsewhere = next((f" {one.words}." for one in offers if one.fits), "")
+    return f"💡 Nothing that is set up here trains on it (method {dataset.method}).{escape.mrkdwn(elsewhere, 250)}"
 
 
 def _few(dataset: Dataset) -> str:

@@ -21,7 +21,9 @@ def png(name: str, report: Mapping[str, Any]) -> bytes:
     marks = (("median", "median", "#e8912d"), ("p95", "95 of 100 are no longer", "#e01e5a"))
     for key, label, color in marks if edges[-1] > edges[0] else ():
         if tokens.get(key) is not None and (key == "median" or tokens[key] != tokens.get("median")):
-            axes.axvline(float(tokens[key]), color=color, linewidth=2, label=f"{label}: {float(tokens[key]):,.0f}")
+            axes.axvline(
+                float(tokens[key]), ymax=0.84, color=color, linewidth=2, label=f"{label}: {float(tokens[key]):,.0f}"
+            )
     if edges[0] > 0 and edges[-1] / edges[0] > 200:
         axes.set_xscale("log")
     else:

@@ -123,3 +123,12 @@ def test_a_download_that_breaks_for_good_tells_the_person(db):
     assert upload.status is UploadStatus.REFUSED
     assert "error id e1d2" in upload.problem
     assert len(everything(db, Announcement)) == 1
+
+
+def test_a_file_in_a_thread_is_reported_in_that_thread(db):
+    with db.write() as session:
+        uploads.receive(session, TUNER, message_ts="3.3", files=FILES[:1], thread_ts="1.1")
+        uploads.receive(session, TUNER, message_ts="4.4", files=FILES[:1])
+    for one in everything(db, Upload):
+        uploads.refused(claim(db, one.id), one.id, "No.")
+    assert [one.thread_ts for one in everything(db, Announcement)] == ["1.1", "4.4"]

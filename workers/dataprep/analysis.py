@@ -14,7 +14,7 @@ from workers.dataprep.blocks import BLOCK_BYTES, Block, batches, blocks
 from workers.dataprep.checks import Found, Severity
 from workers.dataprep.duplicates import Records, Spill
 from workers.dataprep.example import Example
-from workers.dataprep.formats import Detected
+from workers.dataprep.formats import Detected, lines
 from workers.dataprep.limits import Limits
 from workers.dataprep.scan import MOST_SAMPLES, Notes, Part, Rules, scan
 from workers.dataprep.source import Source
@@ -48,21 +48,34 @@ def rules_of(
     return Rules(detected, tokenizer, context, limits.max_line_bytes, deep=deep, common=near.boilerplate(head))
 
 
-def repeated_lines(
+def lines_to_leave_out(
     source: Source,
     detected: Detected,
     wanted: Collection[str],
     limits: Limits = Limits(),  # noqa: B008 -- frozen
 ) -> Mapping[int, str]:
-    """What the fixes of `exact_duplicate` and `near_duplicate` (those wanted) leave out: line -> check."""
+    """What the fixes of checks that compare examples leave out (of those wanted): line -> check."""
+    if not wanted:
+        return {}
     deep = "near_duplicate" in wanted
     with Analysis(source, rules_of(source, detected, limits, deep=deep)) as whole:
         whole.scan(parallel.cores())
         whole.compare()
-    found = {"near_duplicate": whole.near, "exact_duplicate": whole.repeats.repeats}
-    return {
-        line + source.first: check for check, pairs in found.items() if check in wanted for line in pairs[:, 0].tolist()
-    }
+    left: dict[int, str] = {}
+    if "reference_missing" in wanted:
+        left |= dict.fromkeys(_lacking(source, detected, whole.sum.tallies.needed_references()), "reference_missing")
+    for check, pairs in (("near_duplicate", whole.near), ("exact_duplicate", whole.repeats.repeats)):
+        if check in wanted:
+            left |= dict.fromkeys((pairs[:, 0] + np.uint64(source.first)).tolist(), check)
+    return left
+
+
+def _lacking(source: Source, detected: Detected, needed: frozenset[str]) -> Iterator[int]:
+    """The lines of the examples that lack one of these reference fields."""
+    for number, raw in lines(source):
+        example = judge.line(raw, detected, number).example
+        if example is not None and any(example.reference.get(key) is None for key in needed):
+            yield number
 
 
 class Analysis:

@@ -35,6 +35,8 @@ _FOLLOWING = bytes(range(0x80, 0xC0))
 _TELLING_BYTES = 30_000
 _BLOCK = 1 << 20
 _WESTERN = "windows-1252"
+_SIGN_IN_WORD = re.compile(rb"(?<=[A-Za-z\xc0-\xff])[\xa1-\xaa\xac-\xba\xbc-\xbf](?=[A-Za-z\xc0-\xff])")
+_NEVER_MEANT = frozenset({"ascii", "utf_8", "latin_1", "cp1252", "iso8859_15", "mac_roman", "cp437", "cp850", "cp858"})
 _WESTERN_TABLE = "".join(
     bytes([byte]).decode("cp1252", "ignore") or chr(byte)  # five bytes stand for nothing; browsers keep them, too
     for byte in range(256)
@@ -187,13 +189,20 @@ def _line_ends(head: bytes) -> str:
 
 def _legacy(telling: bytes) -> Encoding:
     """The likeliest 8-bit or East Asian encoding, from some lines that are not ASCII."""
-    best = charset_normalizer.from_bytes(telling[:_TELLING_BYTES]).best()
-    name = best.encoding if best else "cp1252"
-    if name in ("ascii", "utf_8", "latin_1", "cp1250", "cp1252", "iso8859_15", "mac_roman", "cp437", "cp850", "cp858"):
-        name = "cp1252"
-    spelt = {"cp1252": _WESTERN, "cp1251": "windows-1251"}.get(name, name.replace("_", "-"))
+    name = _WESTERN
+    if not _is_western(telling):
+        best = charset_normalizer.from_bytes(telling[:_TELLING_BYTES]).best()
+        name = best.encoding if best and best.encoding not in _NEVER_MEANT else _WESTERN
+    spelt = re.sub(r"^cp(125\d)$", r"windows-\1", name.replace("_", "-"))
     words = (
         f"The file is not UTF-8; it was read as {spelt}. Look at the examples: if letters are wrong, "
         "save the file as UTF-8 and attach it again."
     )
     return Encoding(spelt, findings=((None, Found("legacy_encoding", words, severity=Severity.WARNING)),))
+
+
+def _is_western(telling: bytes) -> bool:
+    """Whether the bytes outside ASCII are few and, as Windows-1252, never signs in the middle of words."""
+    outside = sum(1 for byte in telling if byte >= 0x80)
+    in_words = len(_SIGN_IN_WORD.findall(telling))
+    return outside * 4 < len(telling) and in_words * 20 <= outside

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import xxhash
 
 from workers.dataprep.example import Example, Message
@@ -13,6 +14,7 @@ from workers.dataprep.example import Example, Message
 Hashes = npt.NDArray[np.uint64]
 ROLES = ("system", "developer", "user", "assistant")
 """The roles of plain conversations; their places are their numbers."""
+_CODES = {role: code for code, role in enumerate(ROLES)}
 _ROLE = np.uint64(0x9E3779B97F4A7C15)
 _PLACE = np.uint64(0xD6E8FEB86659FD93)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -42,38 +44,60 @@ def mix(values: Hashes) -> Hashes:
     return values ^ (values >> _SHIFT)
 
 
-def of_example(example: Example) -> tuple[int, int]:
-    """The hash of an example and that of its prompt, as `combine` gives them for a plain conversation.
+def of_examples(examples: Sequence[Example]) -> tuple[Hashes, Hashes]:
+    """Each example's hash and that of its prompt, as `combine` gives them for plain conversations.
 
     Where there is no prompt (plain text), that of the example stands for it.
     """
-    whole = _combined(example.messages)
-    prompt = _combined(example.prompt) if example.prompt else whole
-    if example.rejected or example.label is not None or example.reference:
-        more = [[_words(one) for one in example.rejected], example.label, example.reference]
-        whole = whole + of_texts([_json(more)])
-    if example.tools:
-        declared = of_texts([_json(example.tools)])
-        whole, prompt = whole + declared, prompt + declared
+    whole = _combined([one.messages for one in examples])
+    prompt = _combined([one.prompt or one.messages for one in examples])
+    answered = [_json(_beside(one)) if _beside(one) else "" for one in examples]
+    declared = [_json(one.tools) if one.tools else "" for one in examples]
+    if any(answered):
+        whole += of_texts(answered) * np.array([bool(one) for one in answered], np.uint64)
+    if any(declared):
+        tools = of_texts(declared) * np.array([bool(one) for one in declared], np.uint64)
+        whole, prompt = whole + tools, prompt + tools
+    return whole, prompt
+
+
+def of_example(example: Example) -> tuple[int, int]:
+    """The hash of one example and that of its prompt."""
+    whole, prompt = of_examples([example])
     return int(whole[0]), int(prompt[0])
 
 
-def _combined(messages: Sequence[Message]) -> Hashes:
-    if not messages:
-        return np.zeros(1, np.uint64)
-    roles = np.array([ROLES.index(one.role) if one.role in ROLES else len(ROLES) for one in messages], np.int8)
-    return combine(of_texts([_words(one) for one in messages]), roles, np.zeros(1, np.int64))[0]
+def _beside(example: Example) -> list[Any]:
+    """What an example has beside its messages; empty for nothing."""
+    if not example.rejected and example.label is None and not example.reference:
+        return []
+    return [[_words(one) for one in example.rejected], example.label, example.reference]
+
+
+def _combined(conversations: Sequence[Sequence[Message]]) -> Hashes:
+    """The hash of each of these conversations; 0 for an empty one."""
+    flat = [message for messages in conversations for message in messages]
+    lengths = np.fromiter(map(len, conversations), np.int64, len(conversations))
+    hashes: Hashes = np.zeros(len(conversations), np.uint64)
+    if flat:
+        roles = np.fromiter((_CODES.get(one.role, len(ROLES)) for one in flat), np.int8, len(flat))
+        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])[lengths > 0]
+        hashes[lengths > 0] = combine(of_texts(list(map(_words, flat))), roles, starts)[0]
+    return hashes
 
 
 def _words(message: Message) -> str:
     if isinstance(message.content, str) and not message.extra:
         return _storable(message.content)
-    return _storable(_json([message.content, message.extra]))
+    return _json([message.content, *message.extra.items()])
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # what only the exact parser reads, such as half a character
+        return _storable(json.dumps(value, sort_keys=True, default=str))
 
 
 def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

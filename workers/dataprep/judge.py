@@ -1,10 +1,10 @@
 """The exact way: one line after the other, every check. What the quick way cannot prove comes here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from workers.dataprep import json_values
-from workers.dataprep.checks import EXAMPLE_CHECKS, Found, Severity
+from workers.dataprep.checks import EXAMPLE_CHECKS, ExampleCheck, Found, Severity, answers, mojibake
 from workers.dataprep.example import Example
 from workers.dataprep.formats import Detected
 
@@ -23,6 +23,7 @@ class Judged:
 
 
 BLANK = Judged(None)
+_WHERE_NOTHING_IS_GARBLED = tuple(check for check in EXAMPLE_CHECKS if check is not answers.garbled_text)
 
 
 def line(raw: bytes | None, detected: Detected, number: int, *, cut: bool = False, most: int = 0) -> Judged:
@@ -39,14 +40,15 @@ def line(raw: bytes | None, detected: Detected, number: int, *, cut: bool = Fals
     founds += detected.format.problems(parsed.value)
     example = detected.format.to_example(parsed.value, number)
     if example is not None:
-        founds += _of_example(example, founds)
+        checks = EXAMPLE_CHECKS if mojibake.may_have(raw) else _WHERE_NOTHING_IS_GARBLED
+        founds += _of_example(example, checks, founds)
     return Judged(example, tuple(founds))
 
 
-def _of_example(example: Example, known: list[Found]) -> Iterator[Found]:
+def _of_example(example: Example, checks: Sequence[ExampleCheck], known: list[Found]) -> Iterator[Found]:
     """What is wrong with the example itself; not again what its record was already found to have."""
     said = {(one.check, one.message) for one in known}
-    for check in EXAMPLE_CHECKS:
+    for check in checks:
         for found in check(example):
             if (found.check, found.message) not in said:
                 yield found

@@ -110,7 +110,7 @@ def check_file(
     progress: Callable[[Progress], None] | None = None,
     deep: bool = True,
 ) -> DatasetReport:
-    """Check a file with all cores. `deep`: near-duplicates, secrets and personal data too.
+    """Check a file with all cores. `deep`: near-duplicates, secrets, personal data and languages too.
 
     Raises workers.dataprep.source.UnreadableDataset if it is no dataset at all.
     """

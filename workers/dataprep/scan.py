@@ -25,7 +25,7 @@ from workers.dataprep.checks import (
 from workers.dataprep.checks.whole import Tallies
 from workers.dataprep.duplicates import Records
 from workers.dataprep.example import Example
-from workers.dataprep.fingerprints import ROLES, Hashes, of_example
+from workers.dataprep.fingerprints import ROLES, Hashes, of_examples
 from workers.dataprep.formats import Detected
 from workers.dataprep.quick import ASSISTANT, USER, Proven
 from workers.dataprep.spread import Histogram
@@ -50,9 +50,10 @@ class Finding:
 
     @classmethod
     def of(cls, found: Found, line: int | None) -> "Finding":
-        """The finding of a check at this line."""
+        """The finding of a check at this line. Whatever it quotes of the dataset is without secrets."""
         where = f"Message {found.message}: " if found.message else ""
-        return cls(found.severity, found.check, where + found.words, line, found.fix, found.excerpt)
+        words, excerpt = secrets.redact(found.words), secrets.redact(found.excerpt)
+        return cls(found.severity, found.check, where + words, line, found.fix, excerpt)
 
 
 class Notes:
@@ -135,6 +136,7 @@ class Part:
 def scan(rules: Rules, block: Block) -> Part:
     """Judge the lines that begin in the block."""
     part = Part(bytes=block.end - block.start)
+    part.tallies.odd.languages = rules.deep
     for batch in batches(block, rules.max_line_bytes):
         _batch(rules, part, batch)
         part.lines += len(batch.lines)
@@ -211,8 +213,8 @@ def _exact(rules: Rules, part: Part, batch: Batch, exact: list[tuple[int, Exampl
     _count(part, counted[:, 0], counted[:, 1], np.array([len(one.messages) for one in examples], np.int64))
     last = np.array(tokens.counter(rules.tokenizer)([_storable(one.answer) for one in examples]), np.int64)
     _too_long(rules, part, lines, counted[:, 0], last)
-    hashes = np.array([of_example(one) for one in examples], np.uint64)
-    part.prompts.append(np.stack([hashes[:, 1], hashes[:, 0], lines.astype(np.uint64)], axis=1))
+    whole, prompt = of_examples(examples)
+    part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
     for line, example in zip(lines.tolist(), examples, strict=True):
         part.tallies.add(line, example)
         if rules.deep:

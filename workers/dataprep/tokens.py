@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from workers.dataprep.example import Example, Message
 from workers.errors import UserError
 
@@ -55,7 +57,7 @@ def _of_file(path: str) -> CountBatch:
 
 
 def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def count(text: str, tokenizer: str = DEFAULT) -> int:
@@ -115,7 +117,10 @@ def _texts(example: Example) -> Iterator[tuple[str, bool]]:
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # what only the exact parser reads, such as a number beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def default_epochs(examples: int) -> int:

@@ -16,21 +16,21 @@ from sqlmodel import Session
 from workers import announcements, datasets, differences, tasks
 from workers.context import Context
 from workers.dataprep import convert as converting
-from workers.dataprep import fixes, judge
+from workers.dataprep import fixes
+from workers.dataprep.analysis import lines_to_leave_out
 from workers.dataprep.checks.catalogue import fixable
-from workers.dataprep.fingerprints import of_example
-from workers.dataprep.formats import ColumnMapping, Detected, detect, lines
+from workers.dataprep.formats import ColumnMapping, detect
 from workers.dataprep.report import check_file
-from workers.dataprep.source import Limits, Source, UnreadableDataset, opened
+from workers.dataprep.source import Limits, UnreadableDataset, opened
 from workers.errors import UserError
 from workers.jobs.dataset import described, figures
 from workers.tables import Dataset, Derivation, DerivationStatus, Owned, Task
 from workers.tasks import Lease
 
-MOST_PLAIN_BYTES = 50_000_000
+MOST_PLAIN_BYTES = 20_000_000
 """A larger converted file is gzipped."""
-MOST_POSTED_BYTES = 500_000_000
-"""A larger one is not posted at all: it would not be read in Slack."""
+MOST_POSTED_BYTES = 100_000_000
+"""A larger one is not posted: the notifier would be busy with it alone."""
 KEPT_SECONDS = 24 * 3600.0
 """How long a converted file stays in our storage; Slack has it then."""
 MOST_DIFFERENCES = 30
@@ -52,7 +52,7 @@ def fix(context: Context, lease: Lease) -> None:
         with opened(path, limits) as source:
             detected = detect(source, mapping)
             wanted = set(made.choice["checks"])
-            drop = _engine_lines(source, detected, dataset, wanted)
+            drop = lines_to_leave_out(source, detected, wanted - fixable(), limits)
             summary = fixes.apply(source, detected, wanted & fixable(), drop, out)
         if not summary.kept:
             raise CannotMake("Nothing would be left of it: every example would be removed.")
@@ -237,26 +237,6 @@ def _limits(context: Context) -> Limits:
 
 def _mapping(dataset: Dataset) -> ColumnMapping | None:
     return ColumnMapping.from_json(dataset.mapping) if dataset.mapping else None
-
-
-def _engine_lines(source: Source, detected: Detected, dataset: Dataset, wanted: set[str]) -> dict[int, str]:
-    """The lines to leave out, by check, of what is not seen in one example alone.
-
-    Repetitions are all found; of the other kinds those that the report lists.
-    """
-    listed = dataset.report.get("findings") or []
-    named = wanted - fixable()
-    lines_of = {int(one["line"]): str(one["check"]) for one in listed if one.get("line") and one["check"] in named}
-    if "exact_duplicate" in named:
-        seen: set[int] = set()
-        for line, raw in lines(source):
-            example = judge.line(raw, detected, line).example if raw and raw.strip() else None
-            if example is not None:
-                whole = of_example(example)[0]
-                if whole in seen:
-                    lines_of[line] = "exact_duplicate"
-                seen.add(whole)
-    return lines_of
 
 
 def _losses(written: converting.Written) -> list[dict[str, Any]]:

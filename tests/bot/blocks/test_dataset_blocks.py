@@ -100,7 +100,10 @@ def test_a_good_file_is_one_line_a_verdict_and_what_to_do_next():
         "recipes.jsonl · 101 examples · chat conversations · 14,070 tokens (42 to 318 each)",
         "✅ Ready to train. Learn from it (the only file). Nothing to mend.",
     ]
+    assert "Best fit: smollm2-135m-instruct on this machine: $0" in said(drawn)
     assert buttons(drawn) == ["start_from_report", "preview_dataset", "convert_dataset", "dataset_menu"]
+    preferences = dataset(format="preference", method="dpo", report=report(format="preference", method="dpo"))
+    assert "Nothing that is set up here trains on it (method dpo)" in said(one(preferences))
 
 
 def test_errors_come_first_grouped_with_their_first_lines_and_exact_counts():

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from workers.dataprep import convert, fixes
-from workers.dataprep.analysis import repeated_lines
+from workers.dataprep.analysis import lines_to_leave_out
 from workers.dataprep.checks.catalogue import fixable
 from workers.dataprep.formats import detect
 from workers.dataprep.parallel import cores, each
@@ -31,7 +31,7 @@ LIMITS = Limits(max_bytes=3_000_000)
 MOST_SEED_BYTES = 40_000
 WORDS = [b'"messages"', b'"role"', b'{"a":' * 500, b"[" * 2000, b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"NaN", b"1e999",
          b"9" * 400, b"\\ud800", b"\r", b"\n\n\n", b'"', b",", b"\t", b"=1+1", b"PK\x03\x04", b"PAR1", b"\x1f\x8b",
-         b"<html>", b"\xef\xbb\xbf", b"null", b"{}", b"[]", b'{"role":"user","role":"system"}', b"\xe2\x80\xa8"]  # fmt: skip
+         b"<html>", b"\xef\xbb\xbf", b"null", b"{}", b"[]", b'{"role":1,"role":2}', b"\xe2\x80\xa8"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def outcome(path: Path, draw: random.Random) -> str:
     try:
         with opened(path, LIMITS) as source:
             detected = detect(source)
-            drop = repeated_lines(source, detected, {"exact_duplicate"}, LIMITS)
+            drop = lines_to_leave_out(source, detected, {"exact_duplicate", "reference_missing"}, LIMITS)
             fixes.apply(source, detected, [*set(found["fixes"]).intersection(fixable())], drop, out)
         convert.convert_file(path, draw.choice(sorted(convert.TARGETS)), out)
     except UserError:

@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workers.dataprep import analysis, blocks, quick
+from workers.dataprep.formats import detect
 from workers.dataprep.report import check_file
+from workers.dataprep.source import opened
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "What is the capital of France, and how many people live in it?"}
@@ -135,3 +137,29 @@ def test_findings_are_capped_and_counted_exactly(tmp_path):
     listed = [one for one in found.findings if one.check == "invalid_json"]
     assert [one.line for one in listed] == list(range(251, 351))
     assert found.errors == 130
+
+
+def left_out(path, wanted):
+    with opened(path) as source:
+        return analysis.lines_to_leave_out(source, detect(source), wanted)
+
+
+def test_every_repeated_line_is_left_out_not_only_the_listed_ones(tmp_path):
+    path = tmp_path / "data.jsonl"
+    others = [
+        json.dumps({"messages": [SYSTEM, {**USER, "content": f"Question {number}?"}, ANSWER]}) for number in range(5)
+    ]
+    path.write_text("\n".join([others[0]] * 300 + others + [others[3]]))
+    assert left_out(path, {"exact_duplicate"}) == dict.fromkeys([*range(2, 302), 306], "exact_duplicate")
+    assert left_out(path, set()) == {}
+
+
+def test_every_example_without_the_usual_reference_is_left_out(tmp_path):
+    path = tmp_path / "data.jsonl"
+    records = [{"messages": [USER], "target": number, "numbers": [1]} for number in range(300)]
+    for number in range(0, 300, 2)[:140]:
+        del records[number]["target"]
+    path.write_text("".join(json.dumps(one) + "\n" for one in records))
+    found = check_file(path)
+    assert found.counts["reference_missing"] == 140
+    assert sorted(left_out(path, {"reference_missing"})) == list(range(1, 281, 2))

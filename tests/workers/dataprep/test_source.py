@@ -118,6 +118,7 @@ def test_every_encoding_gives_the_same_records(put, encoding, mark, named, layou
         ("cp1252", "windows-1252", "Grüße aus dem Café – schön war’s, für 5 €"),
         ("latin-1", "windows-1252", "Où est la bibliothèque ? Là-bas, près du château"),
         ("cp1251", "windows-1251", "Привет, как дела сегодня у вас и у вашей семьи"),
+        ("cp1250", "windows-1250", "Zażółć gęślą jaźń, proszę bardzo, dziękuję za wiadomość"),
         ("shift_jis", "cp932", "これは日本語の文章です。よろしくお願いします。"),
         ("gb18030", "gb18030", "你好，请问你是谁？我是一个学习中文的学生。"),
     ],

@@ -35,7 +35,7 @@ def elements(path):
         return source, [strict(line).value for line in lines if line.strip()]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(
     records=st.lists(JSON, min_size=1, max_size=6),
     style=STYLE,
@@ -54,7 +54,7 @@ def test_an_array_gives_its_elements_whatever_its_spacing_and_the_blocks(tmp_pat
     assert all(line.strip() for line in out.read_bytes().split(b"\n")[: len(records)])  # numbers stay right
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(
     records=st.lists(OBJECT, min_size=1, max_size=5),
     size=st.integers(1, 40),

@@ -40,9 +40,8 @@ def test_what_a_program_writes_is_read_back_with_the_row_numbers(read, rows, del
     assume(any(any(row) for row in rows))
     file = io.StringIO(newline="")
     quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
-    csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(
-        [("prompt", "completion", "note"), *rows]
-    )
+    writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    writer.writerows([("prompt", "completion", "note"), *rows])
     source, found = read(file.getvalue())
     assert source.columns == ("prompt", "completion", "note")
     assert (source.unit, source.first, source.findings) == ("row", 2, ())

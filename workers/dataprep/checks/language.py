@@ -109,14 +109,11 @@ for _name, _words in _COMMON.items():
         _BY_WORD[_one] = (*_BY_WORD.get(_one, ()), _name)
 
 
-_MARKS = {
-    "English": ("the", "and", "of", "to", "is", "that", "for", "you"),
-    "German": ("der", "und", "nicht", "ist", "das", "mit", "zu", "von"),
-    "French": ("les", "des", "est", "et", "une", "dans", "pour", "du"),
-    "Spanish": ("el", "los", "y", "las", "del", "por", "una", "con"),
-}
-"""Of the most common languages words that stand in nearly every text: a quick first look."""
-_QUICK = {name: tuple(f" {word} " for word in words) for name, words in _MARKS.items()}
+_QUICK = {name: frozenset(_COMMON[name].split()) for name in ("English", "German", "French", "Spanish")}
+"""The most common languages' words, for a quick first look."""
+_LOOK = 300
+_SURE = 6
+"""So many different common words of a language are not in a short text of another."""
 _ELSEWHERE = re.compile(r"[^\x00-\u024f\u1e00-\u1eff\u2000-\u2bff\ufb00-\ufb06\ufe00-\ufe0f\U00010000-\U0010ffff]")
 
 
@@ -130,8 +127,9 @@ def language(text: str) -> str | None:
     foreign = "" if sample.isascii() else "".join(_ELSEWHERE.findall(sample))
     if len(foreign) >= LEAST_LETTERS // 2:
         return _by_script(sample, foreign)
-    for name, marks in _QUICK.items():
-        if sum(mark in sample for mark in marks) >= 4:
+    words = sample[:_LOOK].split()
+    for name, common in _QUICK.items():
+        if len(common.intersection(words)) >= _SURE:
             return name
     return _latin(sample)
 

@@ -102,6 +102,7 @@ USUALS = (
     Usual("wrong_language", language, 0.9, _wrong_language, excerpts.beginning, _START, excused=_abroad),
     Usual("not_json", form, 0.9, _not_json, excerpts.beginning, _START, usual=frozenset({JSON, FENCED})),
 )
+_WITHOUT_LANGUAGES = tuple(one for one in USUALS if one.kind is not language)
 
 
 @dataclass
@@ -109,10 +110,12 @@ class OddOnes:
     """The tally of the properties above."""
 
     kinds: dict[str, Kinds] = field(default_factory=lambda: {one.check: Kinds() for one in USUALS})
+    languages: bool = True
+    """Whether to look at the language too, which takes longer than all the rest."""
 
     def add(self, line: int, question: str, answer: str, message: int) -> None:
         """Look at an example's answer."""
-        for one in USUALS:
+        for one in USUALS if self.languages else _WITHOUT_LANGUAGES:
             kind = one.kind(answer)
             if kind is None:
                 continue

@@ -92,6 +92,11 @@ class Tallies:
             return {}
         return dict(sorted(kinds.counts.items(), key=lambda one: (-one[1], one[0])))
 
+    def needed_references(self) -> frozenset[str]:
+        """The reference fields that most examples have; none where no set of fields is usual."""
+        usual = self.references.usual(2, 0.5)
+        return frozenset(usual.split(_SEPARATOR)) - {""} if usual is not None else frozenset()
+
     def findings(self, method: str = "sft") -> Iterator[Counted]:
         """What the whole dataset shows."""
         yield from self.odd.findings()
@@ -112,7 +117,7 @@ class Tallies:
         if method == "kto":
             yield from _one_sided(self.wanted)
         if method == "rft":
-            yield from _missing_references(self.references)
+            yield from _missing_references(self)
 
     def verdicts(self) -> Mapping[str, frozenset[str]]:
         """By which kinds an answer is odd in this dataset; what `is_odd` needs."""
@@ -168,11 +173,8 @@ def _one_sided(wanted: Kinds) -> Iterator[Counted]:
         yield _of_all("one_label_only", words, Severity.ERROR)
 
 
-def _missing_references(references: Kinds) -> Iterator[Counted]:
-    usual = references.usual(2, 0.5)
-    if usual is None:
-        return
-    needed = set(usual.split(_SEPARATOR)) - {""}
+def _missing_references(tallies: Tallies) -> Iterator[Counted]:
+    references, needed = tallies.references, tallies.needed_references()
     lacking = {kind: sorted(needed - set(kind.split(_SEPARATOR))) for kind in references.counts}
     lacking = {kind: keys for kind, keys in lacking.items() if keys}
     if not lacking:
