@@ -9,8 +9,6 @@ import uvicorn
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot import client as slack_client
-from bot import listeners
+from bot import listeners, tokens
 from bot.middleware import Desk, People, on_error
 from bot.settings import SlackSettings
 from workers.__main__ import stop_on_signals
@@ -47,7 +45,7 @@ def build(context: Context, slack: SlackSettings) -> App:
         listener_executor=ThreadPoolExecutor(THREADS, thread_name_prefix="listener"),
     )
     app.error(on_error)
-    listeners.register(app, Desk(context=context, people=People(quick), client=reply))
+    listeners.register(app, Desk(context=context, people=People(quick, context.settings.admin_ids), client=reply))
     return app
 
 
@@ -60,25 +58,14 @@ def serve(context: Context, slack: SlackSettings) -> None:
     """Listen until SIGTERM. Raises SetupProblem where a token is missing or refused."""
     if slack.mode == "sandbox":
         raise SetupProblem("SLACK_BOT_TOKEN is not set. `finetune-bot up` starts a local workspace instead.")
-    if slack.mode == "http" and not slack.signing_secret.get_secret_value():
-        raise SetupProblem("Set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (signed HTTP).")
+    if problem := tokens.missing(slack):
+        raise SetupProblem(problem)
+    tokens.who(slack)
     app = build(context, slack)
-    check_token(app.client)
     if slack.mode == "socket":
         _over_socket(context, slack, app)
     else:
         _over_http(context, slack, app)
-
-
-def check_token(client: WebClient) -> None:
-    """Ask Slack who the token is. Raises SetupProblem with what to do."""
-    try:
-        client.auth_test()
-    except SlackApiError as error:
-        raise SetupProblem(
-            f"Slack refuses SLACK_BOT_TOKEN ({error.response.get('error')}). Copy it again from the app's page, "
-            "under OAuth & Permissions."
-        ) from error
 
 
 def _over_socket(context: Context, slack: SlackSettings, app: App) -> None:

@@ -7,6 +7,8 @@ after a doubtful attempt the thread is read first: what is found there is adopte
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 
 import structlog
@@ -18,6 +20,7 @@ from bot import dataset_announcements
 from bot.blocks import endpoint, evaluation, loss_curve, run_card, words
 from bot.blocks.elements import Drawn
 from workers import announcements
+from workers.announcements import Trouble
 from workers.context import Context
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
@@ -29,27 +32,34 @@ log = structlog.get_logger()
 EVENT_TYPE = "finetune_bot_announcement"
 """The type of the metadata; its payload is the announcement's id and nothing else, as any app may read it."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 2.0, 300.0
+LIMITED_SECONDS = 30.0
+"""Before the next attempt where a 429 does not say how long."""
 LOOK_BACK_SECONDS = 60.0
 FILE_TS = "file"
 """Stands for the ts of a picture's message, which Slack does not tell and nobody needs."""
 
 HOPELESS = frozenset(
-    {"channel_not_found", "not_in_channel", "is_archived", "message_not_found", "cant_update_message",
-     "edit_window_closed", "user_not_in_channel", "restricted_action", "restricted_action_read_only_channel",
+    {"channel_not_found", "not_in_channel", "is_archived", "cant_update_message", "edit_window_closed",
+     "user_not_in_channel", "restricted_action", "restricted_action_read_only_channel",
      "restricted_action_thread_only_channel", "thread_not_found", "messages_tab_disabled", "no_text"}
 )  # fmt: skip
 """Slack's refusals that no later attempt changes."""
+PASSING = frozenset(
+    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited",
+     "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope"}
+)  # fmt: skip
+"""Refusals that are about Slack or the installation, not about the message: it waits until they are mended."""
 
 
 def deliver(context: Context, client: WebClient, claimed: Announcement) -> None:
     """Send a claimed announcement and record the outcome. Never raises for what Slack says."""
+    doubtful = claimed.attempts > 0
+    if not announcements.attempting(context.db, claimed):
+        return  # the claim has run out, and somebody else has it
     with context.db.read() as session:
         drawn = draw(session, context.settings, claimed)
         thread_ts = announcements.thread_of(session, claimed)
     digest = _digest(drawn)
-    doubtful = claimed.attempts > 0
-    if not announcements.attempting(context.db, claimed):
-        return  # the claim has run out, and somebody else has it
     try:
         if claimed.ts:
             ts = claimed.ts
@@ -59,10 +69,10 @@ def deliver(context: Context, client: WebClient, claimed: Announcement) -> None:
             found = _find(client, claimed, drawn, thread_ts) if doubtful else None
             ts = found or _post(client, claimed, drawn, thread_ts)
     except SlackApiError as error:
-        announcements.failed(context.db, claimed, _problem(error), _retry_in(error, claimed))
-    except (SlackClientError, OSError) as error:  # no answer: it may have been posted, the next attempt looks
+        _refused(context, claimed, error)
+    except (SlackClientError, HTTPException, OSError) as error:  # it may be there after all: the next attempt looks
         log.warning("slack_unreachable", announcement_id=claimed.id, error=type(error).__name__)
-        announcements.failed(context.db, claimed, type(error).__name__, _pause(claimed))
+        announcements.failed(context.db, claimed, Trouble.AWAY, type(error).__name__, _pause(claimed))
     else:
         coalesce = context.settings.card_seconds if claimed.kind == "run_card" else 0.0
         announcements.delivered(context.db, claimed, ts, digest, next_edit_in=coalesce)
@@ -206,20 +216,26 @@ def _read(client: WebClient, claimed: Announcement, thread_ts: str | None) -> It
             return
 
 
-def _problem(error: SlackApiError) -> str:
-    return str(error.response.get("error") or f"status {error.response.status_code}")
-
-
-def _retry_in(error: SlackApiError, claimed: Announcement) -> float | None:
-    """Seconds until the next attempt; None: there is no point in one."""
-    problem = _problem(error)
-    if problem in HOPELESS:
-        log.warning("announcement_hopeless", announcement_id=claimed.id, kind=claimed.kind, problem=problem)
-        return None
+def _refused(context: Context, claimed: Announcement, error: SlackApiError) -> None:
+    """Note what Slack said, and what that means for the message."""
+    response = error.response
+    problem = str(response.get("error") or f"status {response.status_code}")
     log.info("announcement_refused", announcement_id=claimed.id, kind=claimed.kind, problem=problem)
-    if error.response.status_code == 429 or problem == "ratelimited":
-        return float(error.response.headers.get("Retry-After") or error.response.headers.get("retry-after") or 5)
-    return _pause(claimed)
+    if problem == "message_not_found" and claimed.ts:
+        announcements.vanished(context.db, claimed)
+        return
+    pause = _pause(claimed)
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or problem == "ratelimited":
+        trouble = Trouble.LIMITED
+        asked = response.headers.get("Retry-After") or response.headers.get("retry-after")
+        pause = float(asked or LIMITED_SECONDS)
+    elif problem in HOPELESS:
+        trouble = Trouble.HOPELESS
+    elif problem in PASSING or not problem.isidentifier():  # a status and no word of Slack's: something between us
+        trouble = Trouble.AWAY
+    else:
+        trouble = Trouble.REFUSED
+    announcements.failed(context.db, claimed, trouble, problem, pause)
 
 
 def _pause(claimed: Announcement) -> float:

@@ -37,6 +37,8 @@ QUESTIONS = (
 )
 PATIENCE_SECONDS = 60.0
 TRAINING_SECONDS = 3600.0
+BAD_ENDS = (": Failed", ": Cancelled")
+"""How a card's text ends where no model comes any more."""
 _KEY = re.compile(r"(ftb-[\w-]{4})[\w-]+")
 """A key is for the person who asked, not for whoever reads the console."""
 
@@ -98,16 +100,22 @@ def _watched(person: Person, printer: Printer) -> Iterator[None]:
 
 
 def play(*, as_json: bool = False, keep: bool = False) -> dict[str, Any]:
-    """Play the whole job in a fresh folder; returns (and prints, if asked) its figures. Raises DemoFailed."""
+    """Play the whole job in a fresh folder; returns (and prints, if asked) its figures. Raises DemoFailed.
+
+    The folder goes afterwards, unless it is to be kept or the demo broke: its logs say why.
+    """
     printer = Printer(quiet=as_json)
     room = Path(tempfile.mkdtemp(prefix="finetune-bot-demo-"))
     try:
         with Installation(home=room, sandbox_port=0, free_ports=True) as installation:
             printer.line(f"Everything is up: {', '.join(installation.names())}")
             figures = _Play(installation, printer).all()
+    except Exception:
+        keep = True
+        raise
     finally:
         if keep:
-            printer.line(f"Kept: {room}")
+            printer.line(f"Kept, with its logs: {room}")
         else:
             shutil.rmtree(room, ignore_errors=True)
     figures["seconds"]["whole"] = round(time.monotonic() - printer.began, 1)
@@ -249,9 +257,12 @@ class _Play:
         return next((one for one in messages if f'"{action}"' in json.dumps(one.get("blocks") or [])), None)
 
     def _fail_early(self, card_ts: str) -> None:
-        for one in self._thread(card_ts):
-            if "error id" in str(one.get("text")):
-                raise DemoFailed(" ".join(transcript.lines(one)))
+        """Raise DemoFailed with the words of the thread, once they say that the run has no good end any more."""
+        thread = self._thread(card_ts)
+        told = [one for one in thread if str(one.get("text")).startswith("❌") and one["ts"] != card_ts]
+        ended = [one for one in thread if one["ts"] == card_ts and str(one.get("text")).endswith(BAD_ENDS)]
+        if bad := [*told, *ended]:
+            raise DemoFailed(" ".join(transcript.lines(bad[0])))
 
     def _wait(self, look: Callable[[], Any], what: str, patience: float = PATIENCE_SECONDS) -> Any:
         """Look until it is there. Raises DemoFailed with where to read on."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot import tokens
 from bot.settings import SlackSettings
 from workers.db import Database
+from workers.errors import SetupProblem
 from workers.settings import Settings
 
 LEAST_FREE_BYTES = 5_000_000_000
@@ -120,33 +122,24 @@ def _port(name: str, host: str, port: int, variable: str) -> Line:
 
 
 def _slack(slack: SlackSettings) -> Iterator[Line]:
-    if slack.mode == "sandbox":
+    if problem := tokens.missing(slack):
+        yield Line("Slack tokens", False, "not all are set", problem)
+    elif slack.mode == "sandbox":
         yield Line(
             "Slack",
             True,
             "no tokens: the local workspace in the browser is used",
             "For a real workspace: finetune-bot manifest, create the app from it, put its tokens into .env.",
         )
-        return
-    yield _tried("Slack bot token", lambda: _auth(slack))
+    if slack.mode != "sandbox":
+        yield _tried("Slack bot token", tokens.who, slack)
+        if not problem:
+            yield _tried("Slack connection", tokens.way_in, slack)
 
 
-def _auth(slack: SlackSettings) -> str:
-    from slack_sdk import WebClient
-
-    client = WebClient(token=slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=5)
-    answer = client.auth_test()
-    return f"{answer['user']} in {answer['team']}, by {slack.mode}"
-
-
-def _tried(what: str, look: Callable[[], str]) -> Line:
-    from slack_sdk.errors import SlackApiError
-
+def _tried(what: str, look: Callable[[SlackSettings], str], slack: SlackSettings) -> Line:
     try:
-        return Line(what, True, look())
-    except SlackApiError as error:
-        return Line(what, False, f"refused: {error.response['error']}", "Check SLACK_BOT_TOKEN in .env.")
-    except OSError as error:
-        return Line(
-            what, False, f"Slack cannot be reached ({type(error).__name__})", "Check the network, SLACK_API_URL."
-        )
+        return Line(what, True, look(slack))
+    except SetupProblem as problem:
+        found, _, mend = str(problem).partition(". ")
+        return Line(what, False, found, mend)

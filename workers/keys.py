@@ -101,15 +101,12 @@ def revoke(session: Session, actor: Actor, key_id: int) -> ApiKey:
     return key
 
 
-def listed(session: Session, endpoint: Endpoint) -> list[ApiKey]:
-    """The endpoint's keys that still open it, the newest first."""
-    return list(
-        session.exec(
-            select(ApiKey)
-            .where(ApiKey.endpoint_id == endpoint.id, col(ApiKey.revoked_at).is_(None))
-            .order_by(col(ApiKey.id).desc())
-        )
-    )
+def listed(session: Session, endpoint: Endpoint, *, creator_id: str = "") -> list[ApiKey]:
+    """The endpoint's keys (of one person) that still open it, the newest first."""
+    wanted = select(ApiKey).where(ApiKey.endpoint_id == endpoint.id, col(ApiKey.revoked_at).is_(None))
+    if creator_id:
+        wanted = wanted.where(ApiKey.creator_id == creator_id)
+    return list(session.exec(wanted.order_by(col(ApiKey.id).desc())))
 
 
 def _digest(secret: str) -> str:

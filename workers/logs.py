@@ -23,7 +23,8 @@ _SECRET_VALUE = re.compile(
     | \b(?:sk|ftb)-[\w-]{6,}                    # model vendors' keys, and our own
     | \bhf_\w{10,}
     | (?<=://)[^/\s:@]*:[^/\s@]+(?=@)           # user:password in an URL
-    | (?<=hooks\.slack\.com/services/)\S+
+    | (?<=hooks\.slack\.com/)[a-z]+/\S+         # where anybody may post: webhooks, response_urls
+    | (?<=[?&]ticket=)[^&\s'"]+                 # a Socket Mode connection
     | (?i:(?<=bearer\s)|(?<=basic\s))[\w.~+/=-]{6,}
     """
 )

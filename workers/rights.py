@@ -1,7 +1,7 @@
 """The one question "may this person do that?", asked on every command and again on every click.
 
-An installation starts with: its installer is admin, members are tuners, guests and people of other
-organisations are refused. Nothing of one workspace or channel is visible from another.
+Those named in FINETUNE_BOT_ADMINS are admins, members are tuners, guests and people of other organisations
+are refused. Nothing of one workspace or channel is visible from another, to admins neither.
 """
 
 from dataclasses import dataclass
@@ -50,12 +50,16 @@ class Actor:
     enterprise_id: str = ""
     is_guest: bool = False
     is_external: bool = False
+    is_admin: bool = False
+    """Whether the installation's settings name this person."""
 
 
 def role_of(session: Session, actor: Actor) -> Role:
-    """The person's role: what an admin gave them, else tuner; guests and outsiders have none."""
+    """The person's role: admin by the settings, else that of a Member row, else tuner; guests have none."""
     if actor.is_external or actor.is_guest:
         return Role.NONE
+    if actor.is_admin:
+        return Role.ADMIN
     member = session.exec(
         select(Member).where(Member.team_id == actor.team_id, Member.user_id == actor.user_id)
     ).one_or_none()

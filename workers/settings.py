@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Where workers reach the model server, if it is not on this host."""
     base_model: str = "smollm2-135m-instruct"
     """The base model that a form offers first; the name of a packaged model or a folder."""
+    admins: str = ""
+    """Slack user ids, separated by commas, of those who may end anybody's run and revoke anybody's key."""
     max_upload_bytes: int = 1_000_000_000
     hub_organisations: str = ""
     """Whose datasets may be read by name (hf:owner/name@revision): owners with commas between them, or * for all."""
@@ -57,6 +59,11 @@ class Settings(BaseSettings):
     """A run's card is edited at most this often while nothing decisive happens."""
     checkpoint_steps: int = 10
     log_format: str = "text"
+
+    @property
+    def admin_ids(self) -> frozenset[str]:
+        """The admins' user ids."""
+        return frozenset(one.strip() for one in self.admins.split(",") if one.strip())
 
     @property
     def timing(self) -> Timing:

@@ -36,6 +36,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Before a process that ended is started again; doubled each time it does not last."""
 LASTS_SECONDS = 60.0
 """A process that ran for so long begins again with the first pause."""
+SLACK_PREFIX = "SLACK_"
+WITH_SLACK = frozenset({"bot", "notifier"})
+"""The processes that speak to Slack; no other one is given a variable of Slack's."""
 LARGEST_LOG = 10_000_000
 LOOK_SECONDS = 0.1
 ROTATE_SECONDS = 30.0
@@ -67,7 +70,8 @@ class Supervisor:
     """`run(stop)` in the foreground, or `start()`/`stop()` (a context manager) beside the caller's own work.
 
     `processes` are the Procfile's unless others are given; `env` is the children's whole environment (by
-    default this process's own); see `exported`. With `echo`, logs are copied to the console.
+    default this process's own; see `exported`), of which only those of WITH_SLACK get Slack's part. With
+    `echo`, logs are copied to the console.
     """
 
     def __init__(
@@ -80,7 +84,7 @@ class Supervisor:
         grace: float = GRACE_SECONDS,
     ) -> None:
         self._settings = settings
-        self._env = dict(env) if env is not None else None
+        self._env = dict(os.environ if env is None else env)
         self._echo = echo
         self._grace = grace
         self._logs = settings.folder / "logs"
@@ -181,10 +185,13 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self._env,
+                env=self._environment(child.process.name),
                 start_new_session=True,
             )
         child.started_at = time.monotonic()
+
+    def _environment(self, name: str) -> dict[str, str]:
+        return {key: one for key, one in self._env.items() if name in WITH_SLACK or not key.startswith(SLACK_PREFIX)}
 
     def _look_after(self) -> None:
         for child in [*([self._valkey] if self._valkey else []), *self._children]:

@@ -1,8 +1,14 @@
 """How to talk to the tuned model: in this thread, or over HTTP."""
 
+import time
+from collections.abc import Sequence
+
 from bot import escape
-from bot.blocks.elements import Drawn, actions, button, confirm, context, section
-from workers.tables import Endpoint
+from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, section
+from workers.tables import ApiKey, Endpoint
+
+MOST_KEYS = 40
+"""So many fit into one message of Slack's."""
 
 
 def draw(endpoint: Endpoint, gateway: str) -> Drawn:
@@ -16,7 +22,10 @@ def draw(endpoint: Endpoint, gateway: str) -> Drawn:
                 "For programs, it speaks OpenAI's chat protocol:\n"
                 f"• address `{escape.code(gateway)}/v1`\n• model `{escape.code(endpoint.model, 120)}`"
             ),
-            actions(button("Get an API key", "endpoint_key", str(endpoint.id))),
+            actions(
+                button("Get an API key", "endpoint_key", str(endpoint.id)),
+                button("Keys", "endpoint_keys", str(endpoint.id)),
+            ),
             context("A key is shown once, to you alone."),
         ],
     )
@@ -24,7 +33,6 @@ def draw(endpoint: Endpoint, gateway: str) -> Drawn:
 
 def key(endpoint: Endpoint, gateway: str, secret: str, key_id: int) -> Drawn:
     """The new key, for the person who asked and nobody else."""
-    question = confirm("Revoke this key?", "Programs that use it are refused at once.", "Revoke", "Keep it")
     return Drawn(
         text=f"🔑 Your key for {escape.mrkdwn(endpoint.name, 60)}: {secret} (model: {escape.code(endpoint.model)})",
         blocks=[
@@ -32,6 +40,25 @@ def key(endpoint: Endpoint, gateway: str, secret: str, key_id: int) -> Drawn:
                 f"🔑 Your key for *{escape.mrkdwn(endpoint.name, 60)}*. Copy it now: it is not shown again.\n"
                 f"```{secret}```\nmodel: `{escape.code(endpoint.model, 120)}` · address: `{escape.code(gateway)}/v1`"
             ),
-            actions(button("Revoke", "key_revoke", str(key_id), style="danger", confirm=question)),
+            actions(_revoke(key_id)),
         ],
     )
+
+
+def keys(endpoint: Endpoint, found: Sequence[ApiKey]) -> Drawn:
+    """A person's keys to the endpoint, by their first characters, each with its Revoke."""
+    name = escape.mrkdwn(endpoint.name, 60)
+    if not found:
+        return Drawn(text=f"You have no key to {name}.")
+    blocks = [section(f"🔑 Your keys to *{name}*")]
+    for one in found[:MOST_KEYS]:
+        made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(one.created_at))
+        blocks.append(section(f"`{escape.code(one.prefix)}…` made {made}") | {"accessory": _revoke(one.id or 0)})
+    if len(found) > MOST_KEYS:
+        blocks.append(context(f"and {len(found) - MOST_KEYS} older ones"))
+    return Drawn(text=f"Your keys to {name}", blocks=blocks)
+
+
+def _revoke(key_id: int) -> Block:
+    question = confirm("Revoke this key?", "Programs that use it are refused at once.", "Revoke", "Keep it")
+    return button("Revoke", "key_revoke", str(key_id), style="danger", confirm=question)

@@ -1,15 +1,21 @@
 """Buttons of runs, endpoints and answers: start, cancel, keys, feedback. Rights are asked again on every click."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+
 from slack_bolt import Ack, App, BoltContext
+from slack_sdk.errors import SlackClientError
+from sqlmodel import Session
 
 from bot.blocks import endpoint, words
-from bot.blocks.elements import Drawn
 from bot.listeners import start
 from bot.listeners.clicks import Body, arrived, number, thread
 from bot.middleware import Desk, after_ack, tell
 from workers import chat, keys
 from workers.errors import NotFound
-from workers.rights import Verb, allowed, require
+from workers.keys import NewKey
+from workers.rights import Actor, Verb, allowed, require
 from workers.runs import lifecycle
 from workers.tables import Endpoint
 
@@ -56,18 +62,25 @@ def _register_keys(app: App, desk: Desk) -> None:
     @app.action("endpoint_key")
     def create_key(ack: Ack, body: Body, context: BoltContext) -> None:
         actor = desk.people.actor(context)
-        drawn: Drawn | None = None
         with desk.context.db.write() as session:
-            if arrived(session, actor, body):
-                target = session.get(Endpoint, number(body))
-                if target is None or not allowed(session, actor, Verb.VIEW, target):
-                    raise NotFound("This endpoint is not there any more, or not visible from this channel.")
-                made = keys.create(session, actor, target)
-                drawn = endpoint.key(target, desk.context.settings.public_gateway, made.secret, made.id)
+            target = _endpoint(session, actor, body)
+            made = keys.create(session, actor, target) if arrived(session, actor, body) else None
         ack()
-        if drawn is not None:
+        if made is not None:
             with after_ack(desk, body, context):
-                tell(desk.client, context, drawn, thread_ts=thread(body))
+                drawn = endpoint.key(target, desk.context.settings.public_gateway, made.secret, made.id)
+                with _revoked_if_untold(desk, actor, made):
+                    tell(desk.client, context, drawn, thread_ts=thread(body))
+
+    @app.action("endpoint_keys")
+    def list_keys(ack: Ack, body: Body, context: BoltContext) -> None:
+        actor = desk.people.actor(context)
+        with desk.context.db.read() as session:
+            target = _endpoint(session, actor, body)
+            drawn = endpoint.keys(target, keys.listed(session, target, creator_id=actor.user_id))
+        ack()
+        with after_ack(desk, body, context):
+            tell(desk.client, context, drawn, thread_ts=thread(body))
 
     @app.action("key_revoke")
     def revoke_key(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -79,3 +92,22 @@ def _register_keys(app: App, desk: Desk) -> None:
         said = words.note("🔑 The key is revoked. Programs that use it are refused from now on.")
         with after_ack(desk, body, context):
             tell(desk.client, context, said, thread_ts=thread(body))
+
+
+@contextmanager
+def _revoked_if_untold(desk: Desk, actor: Actor, made: NewKey) -> Iterator[None]:
+    """A key whose secret nobody was told must not stay: nobody could use it, and nobody would revoke it."""
+    try:
+        yield
+    except (SlackClientError, HTTPException, OSError):
+        with desk.context.db.write() as session:
+            keys.revoke(session, actor, made.id)
+        raise
+
+
+def _endpoint(session: Session, actor: Actor, body: Body) -> Endpoint:
+    """The endpoint that the button is about. Raises NotFound."""
+    target = session.get(Endpoint, number(body))
+    if target is None or not allowed(session, actor, Verb.VIEW, target):
+        raise NotFound("This endpoint is not there any more, or not visible from this channel.")
+    return target

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from slack_bolt import Ack, App, BoltContext
+from sqlmodel import Session
 
 from bot import command_line
 from bot.blocks import words
@@ -13,6 +14,7 @@ from bot.middleware import Desk, after_ack
 from workers import inbound
 from workers.rights import Actor, Verb, require
 from workers.runs import lifecycle
+from workers.settings import Settings
 
 COMMAND = re.compile(r"/finetune\b.*")
 """The command's name; an app beside this one may have its own, such as /finetune-dev."""
@@ -25,31 +27,30 @@ def register(app: App, desk: Desk) -> None:
     def typed(ack: Ack, body: dict[str, Any], context: BoltContext) -> None:
         actor = desk.people.actor(context)
         wanted = command_line.parse(str(body.get("text") or ""))
+        key = f"command:{body['trigger_id']}"
         with desk.context.db.write() as session:
-            new = inbound.first_time(session, actor.team_id, f"command:{body['trigger_id']}")
+            new = inbound.first_time(session, actor.team_id, key)
             require(session, actor, Verb.VIEW)
-        if not new:
-            ack()
-        elif isinstance(wanted, command_line.Start):
-            ack()
+            opens = new and isinstance(wanted, command_line.Start)
+            drawn = carry_out(session, desk.context.settings, actor, wanted, key=key) if new and not opens else None
+        if drawn is not None:
+            ack(text=drawn.text, blocks=drawn.blocks)
+            return
+        ack()
+        if opens:
             with after_ack(desk, body, context):
                 start.open_form(desk, actor, body["trigger_id"])
-        else:
-            drawn = carry_out(desk, actor, wanted, key=f"command:{body['trigger_id']}")
-            ack(text=drawn.text, blocks=drawn.blocks)
 
 
-def carry_out(desk: Desk, actor: Actor, wanted: command_line.Command, *, key: str) -> Drawn:
+def carry_out(session: Session, settings: Settings, actor: Actor, wanted: command_line.Command, *, key: str) -> Drawn:
     """Do what was asked, except opening a form; returns what to say. `key` tells this request. Raises UserError."""
     if isinstance(wanted, command_line.Data):
-        return data.carry_out(desk, actor, wanted, key)
+        return data.carry_out(session, settings, actor, wanted, key)
     match wanted:
         case command_line.Status():
-            with desk.context.db.read() as session:
-                return words.runs(lifecycle.visible(session, actor))
+            return words.runs(lifecycle.visible(session, actor))
         case command_line.Cancel(run_id):
-            with desk.context.db.write() as session:
-                run = lifecycle.cancel(session, actor, run_id)
+            run = lifecycle.cancel(session, actor, run_id)
             return words.note(f"{run.name} (run {run.id}) is {run.status}.")
         case command_line.Help(intro):
             return words.help_text(intro)

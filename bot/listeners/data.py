@@ -5,33 +5,27 @@ from sqlmodel import Session
 from bot import command_line, dataset_announcements
 from bot.blocks import dataset_list, words
 from bot.blocks.elements import Drawn
-from bot.middleware import Desk
 from workers import datasets, uploads
 from workers.rights import Actor, Verb
+from workers.settings import Settings
 from workers.tables import Dataset
 
 
-def carry_out(desk: Desk, actor: Actor, wanted: command_line.Data, key: str) -> Drawn:
+def carry_out(session: Session, settings: Settings, actor: Actor, wanted: command_line.Data, key: str) -> Drawn:
     """Do what was asked and return what to say; `key` tells this request from others. Raises UserError."""
     match wanted:
         case command_line.DataList():
-            with desk.context.db.read() as session:
-                return dataset_list.draw(datasets.visible(session, actor), actor.channel_id)
+            return dataset_list.draw(datasets.visible(session, actor), actor.channel_id)
         case command_line.DataShow(name):
-            with desk.context.db.read() as session:
-                return show(session, actor, datasets.find(session, actor, name))
+            return show(session, actor, datasets.find(session, actor, name))
         case command_line.DataDelete(name):
-            with desk.context.db.read() as session:
-                return ask_deletion(session, actor, datasets.find(session, actor, name))
+            return ask_deletion(session, actor, datasets.find(session, actor, name))
         case command_line.DataDiff(before, after):
-            with desk.context.db.write() as session:
-                old, new = (datasets.find(session, actor, one) for one in (before, after))
-                datasets.compare(session, actor, old.id or 0, new.id or 0, f"{actor.team_id}:{key}")
+            old, new = (datasets.find(session, actor, one) for one in (before, after))
+            datasets.compare(session, actor, old.id or 0, new.id or 0, f"{actor.team_id}:{key}")
             return words.note("Comparing them; what differs is shown to you here in a moment.")
         case command_line.DataAdd(source):
-            organisations = desk.context.settings.hub_owners
-            with desk.context.db.write() as session:
-                added = uploads.add_named(session, actor, source, key, organisations)
+            added = uploads.add_named(session, actor, source, key, settings.hub_owners)
             return words.note(f"{added.name} is being read; its report comes into this channel.")
 
 

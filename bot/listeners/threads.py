@@ -7,10 +7,14 @@ from typing import Any
 from slack_bolt import App, BoltContext
 
 from bot import command_line, escape
+from bot.blocks.elements import Drawn
 from bot.listeners.command import carry_out
-from bot.middleware import Desk, tell
+from bot.middleware import Desk, after_ack, tell
 from workers import chat, inbound
-from workers.rights import Verb, require
+from workers.rights import Actor, Verb, require
+
+ANSWER = "answer_to_mention"
+"""Where the middleware leaves for the listener what is to be said."""
 
 _MENTION = re.compile(r"<@[A-Z0-9]+(?:\|[^>]*)?>\s*")
 
@@ -32,6 +36,7 @@ def register(app: App, desk: Desk) -> None:
         next()
 
     @app.event({"type": "message", "subtype": None}, middleware=[record])
+    @app.event({"type": "message", "subtype": "thread_broadcast"}, middleware=[record])
     def said() -> None:
         """Recorded already; the answer follows in the thread."""
 
@@ -39,21 +44,29 @@ def register(app: App, desk: Desk) -> None:
     def other_messages() -> None:
         """Edits, deletions, joins: nothing to do."""
 
-    @app.event("app_mention")
-    def mentioned(event: dict[str, Any], context: BoltContext) -> None:
-        if event.get("files"):
-            return  # their report is the answer
-        actor = desk.people.actor(context)
-        thread_ts = str(event.get("thread_ts") or "")
-        with desk.context.db.write() as session:
-            if not inbound.first_time(session, actor.team_id, f"mention:{actor.channel_id}:{event['ts']}"):
-                return
-            if thread_ts and chat.is_answered(session, actor.team_id, actor.channel_id, thread_ts):
-                return  # the model answers in this thread
-            require(session, actor, Verb.VIEW)
-        key = f"mention:{actor.channel_id}:{event['ts']}"
-        drawn = carry_out(desk, actor, command_line.parse(_said(event)), key=key)
-        tell(desk.client, context, drawn, thread_ts=thread_ts)
+    def carry_out_mention(event: dict[str, Any], context: BoltContext, next: Callable[[], None]) -> None:  # noqa: A002 -- Bolt's name
+        """What a mention asks for is done before Slack is acked; if it cannot be, the mention comes again."""
+        context[ANSWER] = None if event.get("files") else _mentioned(desk, event, desk.people.actor(context))
+        next()
+
+    @app.event("app_mention", middleware=[carry_out_mention])
+    def mentioned(event: dict[str, Any], body: dict[str, Any], context: BoltContext) -> None:
+        if context[ANSWER] is not None:  # with files, their report is the answer
+            with after_ack(desk, body, context):
+                tell(desk.client, context, context[ANSWER], thread_ts=str(event.get("thread_ts") or ""))
+
+
+def _mentioned(desk: Desk, event: dict[str, Any], actor: Actor) -> Drawn | None:
+    """Do what a mention asks for, once; returns what to say. None: nothing, or a model answers in its thread."""
+    thread_ts = str(event.get("thread_ts") or "")
+    key = f"mention:{actor.channel_id}:{event['ts']}"
+    with desk.context.db.write() as session:
+        if not inbound.first_time(session, actor.team_id, key):
+            return None
+        if thread_ts and chat.is_answered(session, actor.team_id, actor.channel_id, thread_ts):
+            return None
+        require(session, actor, Verb.VIEW)
+        return carry_out(session, desk.context.settings, actor, command_line.parse(_said(event)), key=key)
 
 
 def _said(event: dict[str, Any]) -> str:

@@ -50,6 +50,10 @@ def test_from_two_files_to_a_chat(player: Player, installation: Installation):
     for question in ("Flag 3 is red and blue.", "Flag 4 is black and white."):
         assert said(player.ask(card["ts"], question)).strip()
 
+    called = [call["method"] for call in player.person.journal(kind="call") if not call.get("error")]
+    assert called.count("chat.startStream") == called.count("chat.stopStream") == 2
+    assert called.count("chat.appendStream") >= 2
+
     button = next(one for one in player.thread(card["ts"]) if has(one, "endpoint_key"))
     player.person.click(button, "endpoint_key")
     told = player.wait(

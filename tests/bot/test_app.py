@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -17,16 +18,21 @@ from sqlalchemy import text
 from sqlmodel import func, select
 
 from bot import app as bot_app
+from bot.blocks import endpoint as endpoint_blocks
+from bot.client import build
 from bot.sandbox import Sandbox
-from bot.sandbox.cast import TEAM_ID
+from bot.sandbox.cast import BOT_USER_ID, TEAM_ID
 from bot.sandbox.driver import Person
 from bot.settings import SlackSettings
 from tests.acceptance.player import said
 from workers.context import Context
 from workers.db import Database
-from workers.tables import InboundEvent, Task, Upload
+from workers.run_status import RunStatus
+from workers.tables import ApiKey, ChatThread, ChatTurn, Dataset, Endpoint, InboundEvent, Run, Task, Upload
 
 CHANNEL = "#finetuning"
+BOT = f"<@{BOT_USER_ID}>"
+Message = dict[str, Any]
 pytestmark = pytest.mark.parametrize("sandbox", [{"delivery": "http", "retry_seconds": (0.1, 0.3, 0.5)}], indirect=True)
 
 
@@ -34,7 +40,8 @@ pytestmark = pytest.mark.parametrize("sandbox", [{"delivery": "http", "retry_sec
 def address(sandbox: Sandbox, slack: SlackSettings, context: Context) -> Iterator[str]:
     """The bot's request URL, with the bot behind it; its database waits one second at most."""
     impatient = Database(context.db.url.render_as_string(hide_password=False), busy_seconds=1.0)
-    app = bot_app.build(Context(context.settings, impatient, context.storage, context.providers), slack)
+    settings = context.settings.model_copy(update={"admins": sandbox.env()["FINETUNE_BOT_ADMINS"]})
+    app = bot_app.build(Context(settings, impatient, context.storage, context.providers), slack)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -49,13 +56,19 @@ def address(sandbox: Sandbox, slack: SlackSettings, context: Context) -> Iterato
     impatient.dispose()
 
 
-def post(url: str, body: bytes, secret: str, *, at: float | None = None, signature: str | None = None) -> int:
+def post(url: str, body: bytes, secret: str, **more: Any) -> int:
     """The status of a request, signed as Slack does (or as given)."""
-    return answer(url, body, secret, at=at, signature=signature)[0]
+    return answer(url, body, secret, **more)[0]
 
 
 def answer(
-    url: str, body: bytes, secret: str, *, at: float | None = None, signature: str | None = None
+    url: str,
+    body: bytes,
+    secret: str,
+    *,
+    at: float | None = None,
+    signature: str | None = None,
+    kind: str = "application/x-www-form-urlencoded",
 ) -> tuple[int, str]:
     """The status of a request, and what came with it."""
     stamp = str(int(time.time() if at is None else at))
@@ -63,7 +76,7 @@ def answer(
     headers = {
         "X-Slack-Request-Timestamp": stamp,
         "X-Slack-Signature": signature if signature is not None else f"v0={digest}",
-        "Content-Type": "application/x-www-form-urlencoded",
+        "Content-Type": kind,
     }
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as given:
@@ -192,6 +205,137 @@ def test_a_click_on_a_stale_button_is_refused_in_words(address: str, slack: Slac
     assert post(address, body, slack.signing_secret.get_secret_value()) == 200
     told = [one for one in person.messages(CHANNEL) if one.get("ephemeral")]
     assert "There is no run 777 here" in said(told[-1])
+
+
+@pytest.fixture
+def rey(sandbox: Sandbox) -> Person:
+    """Another member of the workspace."""
+    return Person(sandbox.url, "Rey")
+
+
+def run_of(context: Context, somebody: Person) -> int:
+    owner = {"team_id": TEAM_ID, "channel_id": somebody.channel_id(CHANNEL), "creator_id": somebody.id}
+    with context.db.write() as session:
+        dataset = Dataset(
+            **owner, name="d.jsonl", sha256="0", storage_key="k", format="openai-chat", method="sft", examples=10,
+            trainable=True,
+        )  # fmt: skip
+        session.add(dataset)
+        session.flush()
+        run = Run(
+            **owner, name="theirs", request_key=somebody.id, dataset_id=dataset.id, provider="local", base_model="m",
+            method="sft", plan={}, status=RunStatus.QUEUED,
+        )  # fmt: skip
+        session.add(run)
+        session.flush()
+        return run.id or 0
+
+
+def test_an_admin_cancels_anybodys_run_and_a_member_only_their_own(
+    address: str, person: Person, rey: Person, context: Context
+):
+    mine, theirs = run_of(context, person), run_of(context, rey)
+    rey.command(CHANNEL, "/finetune", f"cancel {mine}")
+    assert "Only the person who started this, or an admin" in told(rey)
+    person.command(CHANNEL, "/finetune", f"cancel {theirs}")  # the first of the cast is admin
+    assert "is cancelled" in told(person)
+    with context.db.read() as session:
+        assert session.get_one(Run, mine).status is RunStatus.QUEUED
+        assert session.get_one(Run, theirs).status is RunStatus.CANCELLED
+
+
+def test_a_mention_is_answered_once(address: str, person: Person, context: Context, eventually):
+    person.fault(kind="redeliver", method="app_mention", times=3)
+    mine = run_of(context, person)
+    person.say(CHANNEL, f"{BOT} cancel {mine}")
+    eventually(lambda: "is cancelled" in told(person))
+    time.sleep(0.5)
+    assert sum("is cancelled" in said(one) for one in person.messages(CHANNEL)) == 1
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_mention_that_could_not_be_carried_out_comes_again(
+    address: str, person: Person, context: Context, eventually
+):
+    mine = run_of(context, person)
+    with context.db.write() as session:  # nobody else can write now
+        session.execute(text("SELECT 1"))
+        person.say(CHANNEL, f"{BOT} cancel {mine}")
+        time.sleep(1.3)
+    eventually(lambda: "is cancelled" in told(person))
+    with context.db.read() as session:
+        assert session.get_one(Run, mine).status is RunStatus.CANCELLED
+
+
+def test_a_reply_that_is_also_sent_to_the_channel_is_answered(
+    address: str, slack: SlackSettings, person: Person, context: Context, endpoint: Message
+):
+    event = {
+        "type": "message", "subtype": "thread_broadcast", "user": person.id, "text": "and here?", "ts": "1999999999.1",
+        "thread_ts": endpoint["ts"], "channel": person.channel_id(CHANNEL), "channel_type": "channel",
+    }  # fmt: skip
+    body = {"type": "event_callback", "team_id": TEAM_ID, "event": event, "event_id": "Ev1", "event_time": 1}
+    secret = slack.signing_secret.get_secret_value()
+    assert post(address, json.dumps(body).encode(), secret, kind="application/json") == 200
+    with context.db.read() as session:
+        assert session.exec(select(ChatTurn)).one().question == "and here?"
+
+
+@pytest.fixture
+def endpoint(person: Person, context: Context, slack: SlackSettings) -> Message:
+    """An endpoint's message in Slack, and its thread, which the endpoint answers."""
+    channel_id = person.channel_id(CHANNEL)
+    owner = {"team_id": TEAM_ID, "channel_id": channel_id, "creator_id": person.id}
+    with context.db.write() as session:
+        target = Endpoint(**owner, name="recipes", provider="stub", model="m")
+        session.add(target)
+        session.flush()
+        drawn = endpoint_blocks.draw(target, "http://127.0.0.1:1")
+        ts = str(build(slack).chat_postMessage(channel=channel_id, text=drawn.text, blocks=drawn.blocks)["ts"])
+        session.add(ChatThread(**owner, thread_ts=ts, endpoint_id=target.id))
+    return next(one for one in person.messages(CHANNEL) if one["ts"] == ts)
+
+
+def test_keys_are_listed_for_their_maker_and_revoked_from_the_list(
+    address: str, person: Person, rey: Person, context: Context, endpoint: Message
+):
+    for somebody in (person, person, rey):
+        assert not somebody.click(endpoint, "endpoint_key").get("error")
+    with context.db.read() as session:
+        mine = [one for one in session.exec(select(ApiKey)) if one.creator_id == person.id]
+    person.click(endpoint, "endpoint_keys")
+    shown = [one for one in person.messages(CHANNEL) if one.get("ephemeral")][-1]
+    assert all(one.prefix in said(shown) for one in mine)
+    assert str(shown["blocks"]).count("key_revoke") == 2
+
+    newest = shown["blocks"][1]["accessory"]
+    person.click(shown, "key_revoke", block_id=shown["blocks"][1]["block_id"])
+    with context.db.read() as session:
+        open_now = {one.id for one in session.exec(select(ApiKey).where(ApiKey.revoked_at == None))}  # noqa: E711 -- SQL
+    assert len(open_now) == 2
+    assert int(newest["value"]) not in open_now
+
+
+def test_a_key_that_could_not_be_told_is_revoked(
+    address: str, person: Person, context: Context, endpoint: Message, eventually, monkeypatch: pytest.MonkeyPatch
+):
+    def unheard(*_given: object, **_more: object) -> None:
+        raise TimeoutError("Slack does not answer")
+
+    monkeypatch.setattr("bot.listeners.actions.tell", unheard)
+    person.click(endpoint, "endpoint_key")
+    eventually(lambda: count(context, ApiKey) == 1 and revoked(context))
+    eventually(lambda: "That did not work" in told(person))
+
+
+def revoked(context: Context) -> bool:
+    with context.db.read() as session:
+        return all(one.revoked_at for one in session.exec(select(ApiKey)))
+
+
+def told(somebody: Person) -> str:
+    """The last thing that only this person was shown."""
+    return next((said(one) for one in reversed(somebody.messages(CHANNEL)) if one.get("ephemeral")), "")
 
 
 def count(context: Context, table: type) -> int:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.sandbox import Sandbox
+
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
 
@@ -82,6 +84,46 @@ def test_the_doctor_finds_a_database_that_is_away(tmp_path: Path):
     done = finetune_bot("doctor", FINETUNE_BOT_HOME=str(tmp_path), DATABASE_URL="postgresql://127.0.0.1:9/none")
     assert done.returncode == 1
     assert "MISSING Database" in done.stdout
+
+
+@pytest.fixture
+def tokens(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    """The environment of a bot of this workspace."""
+    return {**sandbox.env(), "FINETUNE_BOT_HOME": str(tmp_path / "home")}
+
+
+def test_the_doctor_asks_slack_about_each_token(tokens: dict[str, str]):
+    done = finetune_bot("doctor", **tokens)
+    assert done.returncode == 0, done.stdout
+    assert "ok      Slack bot token: finetune_bot in" in done.stdout
+    assert "ok      Slack connection: Socket Mode" in done.stdout
+    over_http = finetune_bot("doctor", **tokens | {"SLACK_APP_TOKEN": ""})
+    assert over_http.returncode == 0, over_http.stdout
+    assert "http://127.0.0.1:3001/slack/events" in over_http.stdout
+
+
+WRONG = [
+    ({"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": ""},
+     "Set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (signed HTTP)"),
+    ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN is not set"),
+    ({"SLACK_BOT_TOKEN": "xoxb-wrong"}, "Slack refuses SLACK_BOT_TOKEN (invalid_auth)"),
+    ({"SLACK_APP_TOKEN": "xapp-wrong"}, "Slack refuses SLACK_APP_TOKEN (invalid_auth)"),
+    ({"SLACK_API_URL": "http://127.0.0.1:9/api/"}, "Slack cannot be reached"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "said"), WRONG)
+def test_wrong_tokens_are_named_by_the_doctor_and_start_nothing(tokens: dict[str, str], wrong: dict, said: str):
+    examined = finetune_bot("doctor", **tokens | wrong)
+    assert examined.returncode == 1
+    assert "MISSING Slack" in examined.stdout
+    assert said in examined.stdout
+    done = finetune_bot("up", **tokens | wrong)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not Path(tokens["FINETUNE_BOT_HOME"], "logs").exists()
 
 
 def test_serving_without_a_token_says_what_to_set(tmp_path: Path):

@@ -1,11 +1,14 @@
 """Announcements become Slack messages: once, in order, edited in place, whatever goes wrong on the way."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from slack_sdk import WebClient
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
+from bot import notifier
 from bot.deliver import deliver
 from bot.sandbox.driver import Person
 from tests.acceptance.player import said
@@ -26,6 +29,20 @@ def send(context: Context, client: WebClient) -> Callable[[], int]:
             due = announcements.take_due(session, 60.0)
         for claimed in due:
             deliver(context, client, claimed)
+        return len(due)
+
+    return once
+
+
+@pytest.fixture
+def notify(context: Context, client: WebClient) -> Callable[[], int]:
+    """Send what is due as the notifier's loop does; returns how many."""
+
+    def once() -> int:
+        with context.db.write() as session:
+            due = announcements.take_due(session, 60.0)
+        for claimed in due:
+            notifier.send(context, client, claimed)
         return len(due)
 
     return once
@@ -118,6 +135,94 @@ def test_being_limited_is_waited_for(want, send, soon, person: Person, row):
     soon()
     send()
     assert texts(person, "patience") == ["patience"]
+
+
+def looked_up(person: Person) -> int:
+    return sum(call["method"].startswith("conversations.") for call in person.journal(kind="call"))
+
+
+def test_being_limited_is_no_doubt(want, send, soon, person: Person):
+    """Nothing went out, so nothing is looked for in the thread."""
+    person.fault(method="chat.postMessage", kind="ratelimited", times=2)
+    want("n5b", "note", data={"text": "no doubt"})
+    before = looked_up(person)
+    for _ in range(3):
+        send()
+        soon()
+    assert texts(person, "no doubt") == ["no doubt"]
+    assert looked_up(person) == before
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "status", "status": 503}, {"kind": "error", "error": "internal_error"}, {"kind": "ratelimited"}]
+)
+def test_an_outage_of_slack_is_outlasted(want, send, soon, person: Person, row, fault: dict):
+    person.fault(method="*", times=40, **fault)
+    note = want("n5c", "note", data={"text": "after the outage"})
+    for _ in range(announcements.MOST_ATTEMPTS + 8):
+        assert send() == 1
+        soon()
+    assert row(note).status is AnnouncementStatus.PENDING
+    person.clear_faults()
+    send()
+    assert texts(person, "after the outage") == ["after the outage"]
+
+
+def test_a_network_that_is_away_is_outlasted(want, soon, context: Context, client: WebClient, person: Person, row):
+    note = want("n5d", "note", data={"text": "after the network"})
+    unplugged = WebClient(token=client.token, base_url="http://127.0.0.1:9/api/", retry_handlers=[])
+    for place in [unplugged] * (announcements.MOST_ATTEMPTS + 8) + [client]:
+        with context.db.write() as session:
+            (claimed,) = announcements.take_due(session, 60.0)
+        deliver(context, place, claimed)
+        assert row(note).not_before <= time.time() + 301
+        soon()
+    assert texts(person, "after the network") == ["after the network"]
+
+
+def test_what_cannot_be_drawn_is_given_up_and_lets_its_thread_go_on(want, soon, notify, person: Person, row):
+    want("troubled", "note", data={"text": "a troubled root"})
+    broken = want("broken", "run_card", subject_id=4711, thread_slot="troubled")
+    want("behind", "note", data={"text": "behind it"}, thread_slot="troubled")
+    for _ in range(announcements.MOST_ATTEMPTS + 2):
+        notify()
+        soon()
+    assert row(broken).status is AnnouncementStatus.DEAD
+    assert row(broken).problem == "could not be drawn"
+    assert texts(person, "a troubled root")
+    root = next(one for one in person.messages(CHANNEL) if said(one) == "a troubled root")
+    assert [said(one) for one in person.thread(CHANNEL, root["ts"])] == ["a troubled root", "behind it"]
+
+
+def test_a_database_that_goes_away_in_the_middle_leaves_the_notifier_alive(
+    want, notify, context: Context, person: Person, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_given: object) -> None:
+        raise OperationalError("UPDATE announcement", {}, Exception("database is locked"))
+
+    want("unlucky", "note", data={"text": "left to its claim"})
+    person.fault(method="chat.postMessage", kind="error", error="some_word")
+    with monkeypatch.context() as patched:
+        patched.setattr(announcements, "failed", away)
+        assert notify() == 1
+    with context.db.write() as session:
+        session.execute(update(Announcement).values(lease_until=0.0))
+    assert notify() == 1
+    assert texts(person, "left to its claim") == ["left to its claim"]
+
+
+def test_a_card_that_was_deleted_is_posted_anew_and_its_thread_goes_on(
+    want, send, client: WebClient, owner: Owned, person: Person, row
+):
+    card = want("card-gone", "note", data={"text": "a card, first"})
+    send()
+    client.chat_delete(channel=owner.channel_id, ts=row(card).ts)
+    want("card-gone", "note", data={"text": "a card, second"})
+    want("card-reply", "note", data={"text": "under the card"}, thread_slot="card-gone")
+    for _ in range(3):
+        send()
+    assert texts(person, "a card, ") == ["a card, second"]
+    assert [said(one) for one in person.thread(CHANNEL, row(card).ts)] == ["a card, second", "under the card"]
 
 
 @pytest.mark.parametrize("error", ["channel_not_found", "is_archived", "not_in_channel"])

@@ -1,6 +1,9 @@
 """Files come from Slack and from nowhere else, whole or not at all."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -95,6 +98,50 @@ def test_a_log_in_page_is_not_taken_for_the_file(fetch, person: Person, monkeypa
 def test_only_slacks_own_host_is_asked(file: dict):
     with pytest.raises(FileRefused):
         downloads.checked_url(SlackSettings(), file)
+
+
+@pytest.fixture
+def redirecting() -> Iterator[Callable[[str], str]]:
+    """A host that sends on to where it is told; returns its address."""
+    seen: list[str] = []
+
+    class Host(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.path)
+            self.send_response(302 if self.path == "/file" else 200)
+            self.send_header("Location", target[0])
+            self.end_headers()
+            self.wfile.write(b"" if self.path == "/file" else b"bytes")
+
+        def log_message(self, *_given: object) -> None:
+            """Be quiet."""
+
+    target = [""]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def send_to(where: str) -> str:
+        target[0] = where.format(port=server.server_port)
+        return f"http://127.0.0.1:{server.server_port}/file"
+
+    yield send_to
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://127.0.0.1:{port}/x", "http://localhost:{port}/x", "ftp://127.0.0.1:{port}/x"]
+)
+def test_the_token_follows_no_redirect_elsewhere(redirecting, tmp_path: Path, elsewhere: str):
+    with pytest.raises(FileRefused, match="another host"):
+        downloads._stream(SlackSettings(), redirecting(elsewhere), tmp_path / "x", 100, claimed_type="")
+
+
+def test_a_redirect_within_the_host_is_followed(redirecting, tmp_path: Path):
+    url = redirecting("http://127.0.0.1:{port}/there")
+    assert downloads._stream(SlackSettings(), url, tmp_path / "x", 100, claimed_type="text/html") == 5
 
 
 def test_slacks_own_host_is_asked():

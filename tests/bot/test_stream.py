@@ -181,6 +181,14 @@ def test_a_refusal_is_told_in_words(ask, answer, context: Context):
     assert "too long" in told.data["text"]
 
 
+@pytest.mark.parametrize("end", [InvalidRequest("Not today."), Unavailable("away"), ZeroDivisionError()])
+def test_an_answer_that_breaks_off_is_not_left_open(ask, answer, person: Person, root: str, end: Exception):
+    turn = answer(ask(), Model("half an answer", end))
+    message = replies(person, root, turn)[0]
+    assert said(message).startswith("half an")
+    assert not message.get("streaming")
+
+
 def test_silence_is_named(ask, answer, person: Person, root: str):
     turn = answer(ask(), Model())
     (message,) = replies(person, root, turn)

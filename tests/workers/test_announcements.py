@@ -4,6 +4,7 @@ import threading
 import time
 
 from workers import announcements
+from workers.announcements import Trouble
 from workers.tables import Announcement, AnnouncementStatus, Owned
 
 OWNER = Owned(team_id="T1", channel_id="C1", creator_id="U1")
@@ -98,21 +99,41 @@ def test_an_attempt_is_counted_before_it_goes_out(db):
     assert row(db, row_id).attempts == 1
 
 
-def test_failures_wait_and_end(db):
-    row_id = want(db, "a")
-    for _ in range(announcements.MOST_ATTEMPTS):
+def fail(db, trouble, times=1):
+    for _ in range(times):
         (claimed,) = take(db)
         announcements.attempting(db, claimed)
-        announcements.failed(db, claimed, "Slack is away", retry_in=0)
+        announcements.failed(db, claimed, trouble, "a word", retry_in=0)
+
+
+def test_what_slack_refuses_again_and_again_is_given_up(db):
+    row_id = want(db, "a")
+    fail(db, Trouble.REFUSED, announcements.MOST_ATTEMPTS)
     assert row(db, row_id).status is AnnouncementStatus.DEAD
     assert take(db) == []
+
+
+def test_an_outage_never_gives_a_message_up(db):
+    row_id = want(db, "a")
+    fail(db, Trouble.AWAY, 3 * announcements.MOST_ATTEMPTS)
+    fail(db, Trouble.REFUSED)  # one refusal after an outage is one refusal
+    assert row(db, row_id).status is AnnouncementStatus.PENDING
+    (claimed,) = take(db)
+    announcements.delivered(db, claimed, "1.1", "x")
+    assert row(db, row_id).status is AnnouncementStatus.SENT
+
+
+def test_being_limited_does_not_count(db):
+    row_id = want(db, "a")
+    fail(db, Trouble.LIMITED, 3 * announcements.MOST_ATTEMPTS)
+    assert (row(db, row_id).status, row(db, row_id).attempts) == (AnnouncementStatus.PENDING, 0)
 
 
 def test_what_hangs_under_a_dead_root_dies_with_it(db):
     want(db, "root")
     reply = want(db, "reply", thread_slot="root")
     (root,) = take(db)
-    announcements.failed(db, root, "channel_not_found", retry_in=None)
+    announcements.failed(db, root, Trouble.HOPELESS, "channel_not_found", retry_in=0)
     assert take(db) == []
     assert row(db, reply).status is AnnouncementStatus.DEAD
 
@@ -166,11 +187,11 @@ def test_a_message_whose_notifier_died_is_doubtful_and_taken_up_again(db):
     assert (row(db, row_id).ts, row(db, row_id).attempts) == ("1.2", 0)
 
 
-def test_a_failure_waits_as_long_as_it_was_told(db):
+def test_a_failed_message_waits_as_long_as_it_was_told(db):
     row_id = want(db, "a")
     (claimed,) = take(db)
     announcements.attempting(db, claimed)
-    announcements.failed(db, claimed, "rate limited", retry_in=3600)
+    announcements.failed(db, claimed, Trouble.LIMITED, "rate limited", retry_in=3600)
     want(db, "a", urgent=True)
     assert take(db) == []
     assert row(db, row_id).problem == "rate limited"

@@ -73,6 +73,7 @@ def test_no_two_keys_are_alike(db, endpoint, key):
     assert other.secret != key.secret
     with db.read() as session:
         assert [one.id for one in keys.listed(session, endpoint)] == [other.id, key.id]
+        assert [one.id for one in keys.listed(session, endpoint, creator_id="U1")] == [key.id]
 
 
 @pytest.mark.parametrize("secret", ["", "ftb-", "ftb-" + "x" * 43, "\ud800", "x" * 100_000, "%", "' OR 1=1 --"])

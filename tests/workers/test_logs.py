@@ -15,7 +15,11 @@ SECRETS = {
     "vendor's key": "sk-proj-Canary1234",
     "our key": "ftb-Canary1234",
     "hub token": "hf_Canary1234567",
-    "response url": "https://hooks.slack.com/services/T1/B1/Canary",
+    "webhook": "https://hooks.slack.com/services/T1/B1/Canary",
+    "response url of a command": "https://hooks.slack.com/commands/T1/123/Canary",
+    "response url of a click": "https://hooks.slack.com/actions/T1/123/Canary",
+    "socket": "wss://wss-primary.slack.com/link/?ticket=Canary-1234&app_id=A1",
+    "socket, ticket last": "wss://wss-primary.slack.com/link/?app_id=A1&ticket=Canary",
     "password in a URL": "postgresql://user:Canary@db/finetune",
     "bearer": "Authorization: Bearer Canary-abc.def",
 }
@@ -46,6 +50,8 @@ configure(Settings(log_format={log_format!r}), "notifier")
 log = structlog.get_logger()
 log.info("started", url="redis://u:Canary@h/0", slack_token="Canary", answer=12)
 logging.getLogger("slack_bolt.App").warning("no answer for %s", "xoxb-1-Canary")
+logging.getLogger("slack_sdk").warning("lost %s", "wss://wss-primary.slack.com/link/?ticket=Canary&app_id=A1")
+logging.getLogger("slack_sdk").error("no answer of %s", "https://hooks.slack.com/actions/T1/1/Canary")
 for logger in (log, logging.getLogger("sqlalchemy")):
     try:
         raise ValueError("sk-Canary12345")
@@ -66,6 +72,13 @@ def test_no_secret_leaves_a_process_by_its_log(log_format):
     assert "chatter" not in run.stderr
     if log_format == "json":
         lines = [json.loads(line) for line in run.stderr.splitlines()]
-        assert [one["event"] for one in lines] == ["started", f"no answer for {REDACTED}", "crashed", "crashed"]
+        assert [one["event"] for one in lines] == [
+            "started",
+            f"no answer for {REDACTED}",
+            f"lost wss://wss-primary.slack.com/link/?ticket={REDACTED}&app_id=A1",
+            f"no answer of https://hooks.slack.com/{REDACTED}",
+            "crashed",
+            "crashed",
+        ]
         assert {one["process"] for one in lines} == {"notifier"}
         assert (lines[0]["answer"], lines[0]["slack_token"]) == (12, REDACTED)

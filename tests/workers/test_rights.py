@@ -46,6 +46,13 @@ def test_a_viewer_looks_and_chats(session):
     assert {verb for verb in Verb if allowed(session, viewer, verb, THING)} == {Verb.VIEW, Verb.CHAT}
 
 
+def test_whom_the_settings_name_is_admin_without_a_row(session):
+    named = Actor("T1", "U9", "C1", is_admin=True)
+    assert all(allowed(session, named, verb, THING) for verb in Verb)
+    assert not allowed(session, Actor("T1", "U9", "C2", is_admin=True), Verb.CONTROL, THING)
+    assert not allowed(session, Actor("T1", "U9", "C1", is_admin=True, is_guest=True), Verb.VIEW)
+
+
 def test_only_the_owner_or_an_admin_controls(session):
     assert allowed(session, TUNER, Verb.CONTROL, THING)
     assert allowed(session, Actor("T1", "UADMIN", "C1"), Verb.CONTROL, THING)

@@ -53,6 +53,19 @@ def test_everything_starts_and_everything_ends(supervise, settings, eventually):
     assert running.pids() == {}
 
 
+def test_only_what_speaks_to_slack_is_given_its_tokens(supervise, settings, eventually, monkeypatch):
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-canary")
+    monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-canary")
+    names = ["bot", "notifier", "dispatcher", "gateway", "serve", "worker-cpu", "worker-cloud", "worker-gpu"]
+    tell = ("sh", "-c", "env; echo that is all; sleep 300")
+    with supervise(*((name, tell) for name in names)):
+        logs = {name: settings.folder / "logs" / f"{name}.log" for name in names}
+        eventually(lambda: all(path.exists() and "that is all" in path.read_text() for path in logs.values()))
+    told = {name for name, path in logs.items() if "canary" in path.read_text()}
+    assert told == {"bot", "notifier"}
+    assert all("FINETUNE_BOT_HOME=" in path.read_text() for path in logs.values())
+
+
 def test_a_killed_process_is_started_again(supervise, eventually, monkeypatch):
     monkeypatch.setattr(supervisor_module, "FIRST_PAUSE", 0.1)
     with supervise(("a", SLEEP), ("b", SLEEP)) as running:

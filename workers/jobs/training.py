@@ -7,17 +7,26 @@ the cloud queue and hold nothing. Each may be killed between any two lines and b
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import structlog
 from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
-from providers.base import ProviderJob, ProviderJobStatus, TrainingProvider, TrainingRequest
+from providers.base import ProviderJob, ProviderJobStatus, TrainingRequest
 from providers.errors import ProviderError, SubmitUnknown
-from workers import tasks
 from workers.context import Context
-from workers.errors import Interrupted, LeaseLost, RetryLater
+from workers.errors import RetryLater
+from workers.jobs.following import (
+    ENDED,
+    checkpoints_key,
+    follow,
+    keep_checkpoint,
+    locked,
+    never_left_alone,
+    patiently,
+)
 from workers.run_status import FINAL, RunStatus
 from workers.runs import lifecycle, material, progress
 from workers.runs.plan import Choices
@@ -26,10 +35,6 @@ from workers.tasks import Lease
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.5
-"""How often the trainer's metrics and the wish to cancel are looked at."""
-WRITE_SECONDS = 2.0
-"""How often they are written into the database."""
 POLL_SECONDS = 10.0
 """How often a vendor is asked."""
 LOOKUPS = (30.0, 60.0, 120.0)
@@ -49,8 +54,9 @@ def train(context: Context, lease: Lease) -> None:
         request = _request(context, run, folder)
         _advance(lease, run, RunStatus.SUBMITTING)
         job = provider.submit(request)
-        _advance(lease, run, RunStatus.TRAINING, provider_job_id=job.id)
-        job = _watch(context, lease, provider, run, job)
+        with never_left_alone(provider, job.id):
+            _advance(lease, run, RunStatus.TRAINING, provider_job_id=job.id)
+            job = follow(context, lease, provider, run, job)
     except ProviderError as error:
         _failed(lease, run, error.user_message)
     else:
@@ -69,7 +75,7 @@ def submit(context: Context, lease: Lease) -> None:
     try:
         request = replace(_request(context, run, folder), key=f"run-{run.id}")
         with lease.write() as session:
-            row = _locked(session, run)
+            row = locked(session, run)
             sent_before = row.status is RunStatus.SUBMIT_UNKNOWN or row.provider_job_id == "?"
             row.provider_job_id = "?"  # from here on a create call may have gone out
             if row.status is RunStatus.PREPARING:
@@ -83,7 +89,7 @@ def submit(context: Context, lease: Lease) -> None:
         if error.retryable:
             if not sent_before:  # it was refused for now, so nothing is there: it may be sent again
                 with lease.write() as session:
-                    _locked(session, run).provider_job_id = ""
+                    locked(session, run).provider_job_id = ""
             raise RetryLater(error.user_message, error.retry_after or POLL_SECONDS) from error
         _failed(lease, run, error.user_message)
         return
@@ -93,7 +99,7 @@ def submit(context: Context, lease: Lease) -> None:
         _unknown(lease, run)
         return
     with lease.finish() as session:
-        row = _locked(session, run)
+        row = locked(session, run)
         row.provider_job_id = job.id
         row.next_poll_at = time.time() + POLL_SECONDS
         if row.status is not RunStatus.CANCELLING:
@@ -119,13 +125,13 @@ def poll(context: Context, lease: Lease) -> None:
             return
         log.warning("poll_failed", run_id=run.id, error=type(error).__name__)
         with lease.finish() as session:
-            _locked(session, run).next_poll_at = time.time() + (error.retry_after or 3 * POLL_SECONDS)
+            locked(session, run).next_poll_at = time.time() + (error.retry_after or 3 * POLL_SECONDS)
         return
-    if job.status in _ENDED:
+    if job.status in ENDED:
         _end(context, lease, run, job)
         return
     with lease.finish() as session:
-        row = _locked(session, run)
+        row = locked(session, run)
         row.next_poll_at = time.time() + POLL_SECONDS
         progress.record(session, row, job)
 
@@ -141,10 +147,6 @@ def gave_up(session: Session, task: Task) -> None:
     lifecycle.fail(session, run, str(run.progress.get("interruption") or reason), task.error_id)
 
 
-_LEFT = frozenset({ProviderJobStatus.PAUSED, ProviderJobStatus.INTERRUPTED})
-_ENDED = frozenset({ProviderJobStatus.SUCCEEDED, ProviderJobStatus.FAILED, ProviderJobStatus.CANCELLED})
-
-
 def _tidy(context: Context) -> None:
     """Remove what runs that are over have left: their folders on this host, their checkpoints in storage."""
     here = {int(path.name) for path in context.settings.runs_folder.glob("*") if path.name.isdecimal()}
@@ -156,9 +158,10 @@ def _tidy(context: Context) -> None:
             .where(or_(col(Run.id).in_(here), col(Run.checkpoint_key) != ""))
         ).all()
     for run_id, checkpoint_key in over:
+        assert run_id is not None
         shutil.rmtree(context.settings.runs_folder / str(run_id), ignore_errors=True)
+        context.storage.delete(checkpoints_key(run_id))  # with those that were only half copied
         if checkpoint_key:
-            context.storage.delete(checkpoint_key)
             with context.db.write() as session:
                 session.get_one(Run, run_id).checkpoint_key = ""
 
@@ -174,7 +177,7 @@ def _salvage(context: Context, lease: Lease) -> None:
     except ProviderError as error:
         log.info("nothing_left_on_this_host", run_id=run.id, error=type(error).__name__)
         return
-    _keep_checkpoint(context, lease, run, left)
+    keep_checkpoint(context, lease, run, left)
 
 
 def _begin(lease: Lease, *, resubmit: bool = True) -> Run | None:
@@ -203,18 +206,12 @@ def _begin(lease: Lease, *, resubmit: bool = True) -> Run | None:
 
 
 def _advance(lease: Lease, run: Run, status: RunStatus, *, provider_job_id: str = "") -> None:
-    """Move the run on, unless somebody wants it to end: then `_watch` will see to that."""
+    """Move the run on, unless somebody wants it to end: then `follow` will see to that."""
     with lease.write() as session:
-        row = _locked(session, run)
+        row = locked(session, run)
         row.provider_job_id = provider_job_id or row.provider_job_id
         if row.status is not RunStatus.CANCELLING:
             lifecycle.transition(session, row, status)
-
-
-def _locked(session: Session, run: Run) -> Run:
-    row = session.get_one(Run, run.id, with_for_update=True)
-    session.add(row)
-    return row
 
 
 def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
@@ -250,80 +247,17 @@ def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
     )
 
 
-def _watch(context: Context, lease: Lease, provider: TrainingProvider, run: Run, job: ProviderJob) -> ProviderJob:
-    """Follow the trainer to its end: news into the database, checkpoints into storage, wishes to the trainer."""
-    cursor, written, asked = "", 0.0, False
-    pending: list[ProviderJob] = []
-    try:
-        while True:
-            lease.check()
-            job = provider.poll(job.id, cursor)
-            cursor = job.cursor
-            pending.append(job)
-            if job.status in _ENDED or job.status in _LEFT:
-                break
-            if time.monotonic() - written >= WRITE_SECONDS:
-                cancelling = _write(lease, run, pending)
-                pending.clear()
-                written = time.monotonic()
-                _keep_checkpoint(context, lease, run, job)
-                if cancelling and not asked:
-                    provider.cancel(job.id)
-                    asked = True
-            if lease.stopping.is_set() and not asked:
-                provider.pause(job.id)  # this worker is to stop: save what there is
-                asked = True
-            time.sleep(LOOK_SECONDS)
-    except LeaseLost:
-        provider.cancel(job.id)  # another worker has the run: this copy must not go on
-        raise
-    _write(lease, run, pending)
-    if job.status in _LEFT:
-        _keep_checkpoint(context, lease, run, job)
-    if job.status is ProviderJobStatus.PAUSED:
-        raise RetryLater("this worker is stopping", 0.0)
-    if job.status is ProviderJobStatus.INTERRUPTED:
-        with lease.write() as session:
-            row = _locked(session, run)
-            row.progress = {**row.progress, "interruption": job.error}
-        raise Interrupted(job.error or "the trainer was killed")
-    return job
-
-
-def _write(lease: Lease, run: Run, news: list[ProviderJob]) -> bool:
-    """Record the news. True if somebody wants the run to end."""
-    with lease.write() as session:
-        row = _locked(session, run)
-        for job in news:
-            progress.record(session, row, job)
-        return row.status is RunStatus.CANCELLING
-
-
-def _keep_checkpoint(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
-    """Copy the newest complete checkpoint to storage, then name it in the database, then drop the old one."""
-    if not job.checkpoints:
-        return
-    newest = job.checkpoints[-1]
-    step = int(newest.name.rsplit("-", 1)[-1])
-    if step <= run.checkpoint_step:
-        return
-    key = f"runs/{run.id}/attempt-{run.submit_attempt}/checkpoint-{step}"
-    context.storage.put_folder(key, newest)
-    with lease.write() as session:
-        row = _locked(session, run)
-        old, row.checkpoint_key, row.checkpoint_step = row.checkpoint_key, key, step
-        session.get_one(Task, lease.task_id).crashes = 0  # it gets on: only crashes in a row count
-    run.checkpoint_key, run.checkpoint_step = key, step
-    if old:
-        context.storage.delete(old)
-
-
 def _end(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
     """Take over a provider job's end, whatever it is."""
     if job.status is ProviderJobStatus.SUCCEEDED and run.provider in lifecycle.LOCAL_PROVIDERS:
+        patiently(lease, lease.renew)  # a copy that was taken over must not replace its successor's model
         material.publish_model(context, run, Path(job.tuned_model or ""))
+    patiently(lease, partial(_note_end, lease, run, job))
+
+
+def _note_end(lease: Lease, run: Run, job: ProviderJob) -> None:
     with lease.finish() as session:
-        row = _locked(session, run)
+        row = locked(session, run)
         progress.record(session, row, replace(job, metrics=(), events=()))
         row.next_poll_at = None
         if row.status is RunStatus.CANCELLING or job.status is ProviderJobStatus.CANCELLED:
@@ -342,7 +276,7 @@ def _end(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
 
 def _failed(lease: Lease, run: Run, words: str) -> None:
     with lease.finish() as session:
-        lifecycle.fail(session, _locked(session, run), words)
+        lifecycle.fail(session, locked(session, run), words)
 
 
 def _unknown(lease: Lease, run: Run) -> None:
@@ -356,13 +290,8 @@ def _unknown(lease: Lease, run: Run) -> None:
         _failed(lease, run, words)
         return
     with lease.write() as session:
-        row = _locked(session, run)
+        row = locked(session, run)
         row.progress = {**row.progress, "lookups": looked + 1}
         if row.status is RunStatus.SUBMITTING:
             lifecycle.transition(session, row, RunStatus.SUBMIT_UNKNOWN)
     raise RetryLater("the create call was never answered", LOOKUPS[looked])
-
-
-def queue_poll(session: Session, run: Run, number: int) -> None:
-    """Ask for one poll of the run; asking twice for the same number is asking once."""
-    tasks.add(session, "poll", run.id or 0, queue="cloud", team_id=run.team_id, key=f"poll:{run.id}:{number}")

@@ -13,7 +13,7 @@ from workers.evaluation.compare import Asked, compare
 from workers.run_status import RunStatus
 from workers.runs.cost import Estimate
 from workers.runs.plan import Choices, Option, StartForm
-from workers.tables import Dataset, DatasetRole, Endpoint, Run
+from workers.tables import ApiKey, Dataset, DatasetRole, Endpoint, Run
 
 TEXT = st.text(
     alphabet=st.sampled_from(list("<!@#>|&*_~`\n ")) | st.characters(exclude_categories=["Cs"]), max_size=400
@@ -92,6 +92,9 @@ def test_the_rest(text: str):
     target = Endpoint(id=1, team_id="T1", name=text, provider="local", model=text)
     check(endpoint.draw(target, "http://127.0.0.1:1"))
     check(endpoint.key(target, "http://127.0.0.1:1", "ftb-x", 3))
+    key = ApiKey(id=3, team_id="T1", endpoint_id=1, prefix=text[:9], digest="0")
+    for count in (0, 1, 60):
+        check(endpoint.keys(target, [key] * count))
     check(words.help_text(text))
     check(words.problem(text, text, "id"))
     check(words.note(text))

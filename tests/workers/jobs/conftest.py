@@ -20,7 +20,10 @@ TUNER = Actor("T1", "U1", "C1")
 
 
 class ScriptedTraining:
-    """Answers each call from a list: an error is raised, anything else returned; an empty list means `job`."""
+    """Answers each call from a list: an error is raised, anything else returned; an empty list means `job`.
+
+    `alive` is how many trainers work now, `most_alive` how many ever did at once.
+    """
 
     def __init__(self):
         self.job = ProviderJob("job-1", ProviderJobStatus.RUNNING, stage="training", step=1, total_steps=9, cursor="1")
@@ -30,6 +33,9 @@ class ScriptedTraining:
         self.calls: list[str] = []
         self.requests: list = []
         self.lines: list[dict] = []
+        self.alive = 0
+        self.most_alive = 0
+        self._cancelled = False
 
     def _next(self, name, answers):
         self.calls.append(name)
@@ -41,16 +47,27 @@ class ScriptedTraining:
     def submit(self, request):
         self.requests.append(request)
         self.lines = [json.loads(line) for line in request.train_path.read_text().splitlines()]
-        return self._next("submit", self.submitted)
+        job = self._next("submit", self.submitted)
+        self._cancelled = False
+        self.alive += 1
+        self.most_alive = max(self.most_alive, self.alive)
+        return job
 
     def find(self, key):
         return self._next("find", self.found or [None])
 
     def poll(self, job_id, cursor=""):
-        return self._next(f"poll {job_id} {cursor}", self.polled)
+        told = bool(self.polled)
+        news = self._next(f"poll {job_id} {cursor}", self.polled)
+        if self._cancelled and not told:
+            news = dataclasses.replace(news, status=ProviderJobStatus.CANCELLED)
+        if news.status not in {ProviderJobStatus.PENDING, ProviderJobStatus.RUNNING}:
+            self.alive = 0
+        return news
 
     def cancel(self, job_id):
         self.calls.append(f"cancel {job_id}")
+        self._cancelled = True
 
     def pause(self, job_id):
         self.calls.append(f"pause {job_id}")

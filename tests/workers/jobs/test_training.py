@@ -2,29 +2,41 @@
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from providers.base import MetricPoint, ProviderEvent, ProviderJobStatus
 from providers.errors import InvalidRequest, RateLimited, SubmitUnknown, Unavailable
 from tests.workers.jobs.conftest import TUNER
-from workers.jobs import training
+from workers import tasks
+from workers.jobs import following, training
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
+from workers.settings import Settings
 from workers.tables import Announcement, RunEvent, RunMetric, Task, TaskStatus
+from workers.tasks import Lease
+from workers.timing import Timing
 
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
-    monkeypatch.setattr(training, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(training, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(following, "WRITE_SECONDS", 0.0)
 
 
 def rows(db, table):
     with db.read() as session:
         return session.exec(select(table)).all()
+
+
+def queue_poll(session, run_id, number):
+    """Ask for one poll; asking twice for the same number is asking once."""
+    tasks.add(session, "poll", run_id, queue="cloud", team_id="T1", key=f"poll:{run_id}:{number}")
 
 
 def cancel(db, run_id):
@@ -126,6 +138,123 @@ def test_a_worker_that_must_stop_keeps_a_checkpoint_and_another_goes_on(
     assert context.storage.list(f"runs/{run_id}") == []
 
 
+@pytest.fixture
+def database_away(monkeypatch):
+    """Transactions of an attempt that are to fail: put one error in for each."""
+    errors = []
+    whole = Lease.write
+
+    @contextmanager
+    def write(lease):
+        if errors:
+            raise errors.pop()
+        with whole(lease) as session:
+            yield session
+
+    monkeypatch.setattr(Lease, "write", write)
+    return errors
+
+
+def away():
+    return OperationalError("UPDATE task", {}, Exception("database is locked"))
+
+
+def test_a_database_that_is_away_for_a_moment_does_not_interrupt(
+    db, start, carry, trainer, finished, run_now, database_away
+):
+    run_id = start()
+    told = [replace(trainer.job, step=step, metrics=[MetricPoint(step, 0.1, 2.5)]) for step in range(1, 6)]
+    poll = trainer.poll
+
+    def polled(job_id, cursor=""):
+        if len(trainer.polled) in {4, 1}:  # in the middle, and when the trainer has just ended
+            database_away.extend([away(), away()])
+        return poll(job_id, cursor)
+
+    trainer.poll, trainer.polled = polled, [*told, finished]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    assert (trainer.calls.count("submit"), trainer.most_alive) == (1, 1)
+    assert not database_away
+    assert run_now(run_id).status is RunStatus.EVALUATING
+    assert [metric.step for metric in rows(db, RunMetric)] == [1, 2, 3, 4, 5]
+
+
+def test_a_database_that_stays_away_ends_the_trainer_first(
+    start, carry, trainer, finished, run_now, database_away, monkeypatch
+):
+    run_id = start()
+    monkeypatch.setattr(Settings, "timing", property(lambda _self: Timing(lease_seconds=0.4)))
+    poll = trainer.poll
+
+    def polled(job_id, cursor=""):
+        database_away[:] = [] if "cancel job-1" in trainer.calls else [away() for _ in range(9)]
+        return poll(job_id, cursor)
+
+    trainer.poll = polled
+    waiting = carry("train_local", run_id)
+    assert (waiting.status, waiting.crashes, trainer.alive) == (TaskStatus.QUEUED, 1, 0)
+    trainer.poll, trainer.polled = poll, [trainer.job, finished]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    assert trainer.most_alive == 1
+    assert run_now(run_id).status is RunStatus.EVALUATING
+
+
+def test_storage_that_is_full_ends_the_trainer_before_the_task_is_given_back(
+    context, start, carry, trainer, finished, run_now, tmp_path, monkeypatch
+):
+    run_id = start()
+    checkpoint = tmp_path / "checkpoint-7"
+    checkpoint.mkdir()
+    (checkpoint / "state.bin").write_bytes(b"half")
+    put, alive_at_crash = context.storage.put_folder, []
+
+    def full(key, _folder):
+        context.storage.put(f"{key}/state.bin", checkpoint / "state.bin")
+        raise OSError(28, "No space left on device")
+
+    crash = Lease.crash
+    monkeypatch.setattr(Lease, "crash", lambda *given: (alive_at_crash.append(trainer.alive), crash(*given))[1])
+    monkeypatch.setattr(context.storage, "put_folder", full)
+    trainer.polled = [replace(trainer.job, checkpoints=[checkpoint])]
+    assert carry("train_local", run_id).status is TaskStatus.QUEUED
+    assert alive_at_crash == [0]
+    assert context.storage.list(f"runs/{run_id}")
+
+    monkeypatch.setattr(context.storage, "put_folder", put)
+    trainer.polled = [trainer.job, finished]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    assert trainer.most_alive == 1
+    assert run_now(run_id).status is RunStatus.EVALUATING
+    assert context.storage.list(f"runs/{run_id}") == []  # nothing half copied stays
+
+
+def test_a_trainer_that_cannot_be_heard_is_told_to_end(start, carry, trainer, run_now):
+    run_id = start()
+    trainer.polled = [trainer.job, Unavailable("its folder is gone")]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    assert (trainer.alive, "cancel job-1" in trainer.calls) == (0, True)
+    assert (run_now(run_id).status, run_now(run_id).status_reason) == (RunStatus.FAILED, "its folder is gone")
+
+
+def test_a_copy_that_was_taken_over_publishes_nothing(
+    db, context, start, carry, trainer, finished, run_now, monkeypatch
+):
+    run_id = start()
+    followed = training.follow
+
+    def then_taken_over(*given):
+        job = followed(*given)
+        with db.write() as session:
+            session.execute(update(Task).where(Task.kind == "train_local").values(lease_owner="another"))
+        return job
+
+    monkeypatch.setattr(training, "follow", then_taken_over)
+    trainer.polled = [finished]
+    carry("train_local", run_id)
+    assert not context.storage.exists(f"models/{run_id}")
+    assert not (context.settings.models_folder / run_now(run_id).model_name).exists()
+
+
 def test_what_a_broken_run_leaves_is_removed_before_the_next_one(context, start, carry, trainer, run_now, tmp_path):
     broken = start()
     checkpoint = tmp_path / "checkpoint-7"
@@ -158,7 +287,7 @@ def test_a_vendor_is_asked_once_and_then_polled(start, carry, trainer, run_now, 
     ]  # fmt: skip
     for number in range(2):
         with db.write() as session:
-            training.queue_poll(session, run_now(run_id), number)
+            queue_poll(session, run_id, number)
         assert carry("poll", run_id).status is TaskStatus.DONE
     run = run_now(run_id)
     assert (run.status, run.model_name, run.next_poll_at) == (RunStatus.EVALUATING, "ft:recipes", None)
@@ -213,7 +342,7 @@ def test_a_poll_that_fails_for_now_changes_nothing(start, carry, trainer, run_no
     carry("submit", run_id)
     trainer.polled = [Unavailable("down", retry_after=33)]
     with db.write() as session:
-        training.queue_poll(session, run_now(run_id), 1)
+        queue_poll(session, run_id, 1)
     assert carry("poll", run_id).status is TaskStatus.DONE
     run = run_now(run_id)
     assert run.status is RunStatus.TRAINING
@@ -226,8 +355,8 @@ def test_cancelling_at_a_vendor(start, carry, trainer, run_now, db):
     cancel(db, run_id)
     trainer.polled = [replace(trainer.job, status=ProviderJobStatus.CANCELLED)]
     with db.write() as session:
-        training.queue_poll(session, run_now(run_id), 1)
-        training.queue_poll(session, run_now(run_id), 1)
+        queue_poll(session, run_id, 1)
+        queue_poll(session, run_id, 1)
     carry("poll", run_id)
     assert trainer.calls[-2:] == ["cancel job-1", "poll job-1 1"]
     assert run_now(run_id).status is RunStatus.CANCELLED

@@ -1,6 +1,5 @@
 """The page of the local workspace, used by a person in a real browser, with a small real Bolt app behind it."""
 
-import shutil
 import struct
 import threading
 import zlib
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from slack_bolt import App
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
@@ -18,17 +17,6 @@ from slack_sdk.errors import SlackApiError
 from bot.sandbox import Sandbox
 from bot.sandbox.driver import Person
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PIECES = ["Here is ", "**your** ", "answer:\n\n", "- eggs\n", "- flour\n", "- milk\n"]
 DATASET = b'{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}\n'
 SHORTCUTS = [{"callback_id": "note", "name": "Note this", "type": "message"}]
@@ -227,17 +215,6 @@ def stage(
         with connected(sandbox, app):
             yield stage
             stage.go_on.set()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.fail("No Chromium here. Install it: apt-get install chromium", pytrace=False)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
