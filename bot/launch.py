@@ -13,6 +13,7 @@ from typing import Any, Self
 from sqlmodel import Session, col, select
 
 from bot import tokens
+from bot.manifest import SHORTCUTS
 from bot.sandbox import Sandbox
 from bot.settings import SlackSettings
 from workers.__main__ import stop_on_signals
@@ -25,7 +26,6 @@ from workers.supervisor import Supervisor, exported
 from workers.tables import Dataset, Evaluation, Run, RunMetric
 
 READY_SECONDS = 90.0
-SHORTCUTS = ({"callback_id": "start_run", "name": "Start fine-tuning", "type": "global"},)
 
 
 class Installation:

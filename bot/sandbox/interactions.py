@@ -99,6 +99,7 @@ async def submit(hub: Hub, view: View, given: Any) -> Json:
     if problems:
         return {"ok": True, "errors": problems, "closed": False}
     view.values = values
+    states.give_files(hub, view.body["blocks"], values)
     shown = stacks.shown(hub, view)
     payload = {**_common(hub, view.user, "view_submission"), "view": shown, "response_urls": []}
     answer = await hub.delivery.ask(What.INTERACTION, payload)

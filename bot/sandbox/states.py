@@ -60,6 +60,14 @@ def state_of(hub: Hub, blocks: Sequence[Json], values: Mapping[str, Json]) -> Js
     return state
 
 
+def give_files(hub: Hub, blocks: Sequence[Json], values: Mapping[str, Json]) -> None:
+    """Let the app read the files that are submitted."""
+    for block, element in with_block(blocks):
+        if element["type"] == "file_input":
+            for one in _listed((values.get(block["block_id"]) or {}).get(element["action_id"])):
+                hub.workspace.file(str(one)).given = True
+
+
 def merged(known: Mapping[str, Json], given: Any) -> dict[str, Json]:
     """Values by block and action with newer ones over them. Raises SlackProblem if they are not of that form."""
     given = given or {}

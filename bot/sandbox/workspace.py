@@ -74,7 +74,10 @@ class Channel:
 
 @dataclass
 class File:
-    """A file and, once uploaded, its bytes. `shares` are the messages it is in: (channel, ts)."""
+    """A file and, once uploaded, its bytes. `shares` are the messages it is in: (channel, ts).
+
+    `given` is whether it was submitted in a form of the app's.
+    """
 
     id: str
     name: str
@@ -86,6 +89,7 @@ class File:
     data: bytes | None = None
     complete: bool = False
     shares: list[tuple[str, str]] = field(default_factory=list)
+    given: bool = False
 
 
 @dataclass
@@ -179,8 +183,8 @@ class Workspace:
         return self.files[file_id]
 
     def may_read(self, user_id: str, file: File) -> bool:
-        """Whether the file is the user's own, or was shared where the user is."""
-        if file.user == user_id:
+        """Whether the file is the user's own, was given to the app in a form, or was shared where the user is."""
+        if file.user == user_id or (file.given and user_id == BOT.id):
             return True
         return any(user_id in self.channels[channel_id].members for channel_id, _ in file.shares)
 

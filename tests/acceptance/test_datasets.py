@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from bot.launch import Installation
-from bot.manifest import SHORTCUTS
-from bot.sandbox import Sandbox
 from tests.acceptance.conftest import examples
 from tests.acceptance.player import CHANNEL, Player, has, is_ours, said
 
@@ -22,10 +20,7 @@ def installation(home: Path, database_url: str) -> Iterator[Installation]:
         "FINETUNE_BOT_HUB_ORGANISATIONS": "acme",
         "FINETUNE_BOT_HUB_FOLDER": str(home / "hub"),
     }
-    with (
-        Sandbox(shortcuts=SHORTCUTS) as sandbox,
-        Installation(home, free_ports=True, env=env, database_url=database_url, sandbox=sandbox) as running,
-    ):
+    with Installation(home, free_ports=True, env=env, database_url=database_url) as running:
         yield running
 
 
@@ -218,3 +213,21 @@ def _number(listed: dict[str, Any], name: str) -> int:
 
 def _menu(listed: dict[str, Any], number: int) -> str:
     return next(str(block["block_id"]) for block in listed["blocks"] if f'"share:{number}"' in json.dumps(block))
+
+
+def test_a_small_dataset_gets_its_test_file_from_a_form(player: Player):
+    ts = player.attach(("small.jsonl", examples(14)))
+    report = player.report(ts)
+    player.person.click(report, "attach_test")
+    file_id = player.person.upload(("held_out.jsonl", examples(12, start=20)))
+    player.person.submit(player.view("test_file_form"), {"file": [file_id]})
+    both = player.wait(lambda: _mentions(player, ts, "held_out.jsonl"), "the report with the test file")
+    assert "small.jsonl" in said(both)
+    player.person.click(both, "start_from_report")
+    form = player.view("start_form")
+    assert "held_out.jsonl" in json.dumps(form)
+    player.person.close(form)
+
+
+def _mentions(player: Player, ts: str, name: str) -> dict[str, Any] | None:
+    return next((one for one in player.thread(ts) if is_ours(one) and name in said(one)), None)
