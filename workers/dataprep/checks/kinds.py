@@ -39,9 +39,12 @@ class Kinds:
     counts: dict[str, int] = field(default_factory=dict)
     places: dict[str, list[Place]] = field(default_factory=dict)
     others: int = 0
+    total: int = 0
+    """How many were counted."""
 
     def add(self, kind: str) -> bool:
         """Count one of this kind. Returns whether its place should be kept, too."""
+        self.total += 1
         if kind in self.counts:
             self.counts[kind] += 1
         elif len(self.counts) < self.most:
@@ -68,6 +71,7 @@ class Kinds:
 
     def merge(self, other: "Kinds") -> None:
         """Add another part's counts, of lines before or after these."""
+        self.total += other.total
         self.others += other.others
         for kind, count in other.counts.items():
             if kind in self.counts:
@@ -78,11 +82,6 @@ class Kinds:
                 self.places[kind] = list(other.places[kind])
             else:
                 self.others += count
-
-    @property
-    def total(self) -> int:
-        """How many were counted."""
-        return sum(self.counts.values()) + self.others
 
     def usual(self, least: int, share: float) -> str | None:
         """The kind of nearly all; None where there are too few, or no kind has such a share."""

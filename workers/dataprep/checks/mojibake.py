@@ -58,7 +58,7 @@ def repair(text: str) -> str:
 
 def may_have(chunk: bytes) -> bool:
     """Whether mojibake or lost characters may stand in these bytes of JSON lines."""
-    if b"\xef\xbf\xbd" in chunk or (b"\xc3" in chunk and _SUSPECT.search(chunk)):
+    if (b"\xef" in chunk and b"\xef\xbf\xbd" in chunk) or (b"\xc3" in chunk and _SUSPECT.search(chunk)):
         return True
     return b"\\u" in chunk and bool(_SUSPECT_ESCAPED.search(chunk) or _LOST.search(chunk))
 
