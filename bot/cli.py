@@ -82,6 +82,8 @@ def check(
     from workers.settings import Settings
 
     try:
+        if not file.startswith("hf:") and not Path(file).exists():
+            raise UserError(f"There is no file {file}.")
         with tempfile.TemporaryDirectory(prefix="finetune-bot-") as folder:
             report = check_file(
                 hub.fetched(file, Path(folder)) if file.startswith("hf:") else Path(file),

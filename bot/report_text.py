@@ -16,17 +16,22 @@ def lines(report: DatasetReport, name: str) -> Iterator[str]:
     packed = f", {report.compression}" if report.compression else ""
     plural = "" if report.examples == 1 else "s"
     yield f"{name}: {report.examples:,} example{plural}, {report.format} ({report.method}), {report.layout}{packed}"
-    yield (
-        f"  {tokens.total:,} tokens ({report.tokenizer}); an example has {tokens.min:,} to {tokens.max:,}, "
-        f"{tokens.median:,.0f} typically"
+    span = (
+        f"{tokens.min:,} to {tokens.max:,}, {tokens.median:,.0f} typically" if tokens.min < tokens.max else tokens.min
     )
+    yield f"  {tokens.total:,} tokens ({report.tokenizer}); an example has {span}"
     billed = report.epochs * report.billed_tokens
     yield f"  {report.epochs} epochs × {report.billed_tokens:,} billed tokens = {billed:,}"
     if report.guessed and report.mapping:
         columns = ", ".join(f"{role}={column}" for role, column in report.mapping.items())
-        yield f"  The columns are guessed: --mapping '{columns}'. Give the right ones if these are wrong."
+        yield f"  The columns are guessed: --mapping '{columns}'. Give these, or the right ones, to confirm them."
     yield from _findings(report)
-    yield "Ready to train." if report.trainable else "Not trainable yet: mend the errors above."
+    if report.trainable:
+        yield "Ready to train."
+    elif report.errors or not report.examples:
+        yield "Not trainable yet: mend the errors above."
+    else:
+        yield "Not trainable yet: confirm its columns with --mapping."
 
 
 def _findings(report: DatasetReport) -> Iterator[str]:

@@ -88,7 +88,7 @@ class Analysis:
         self.repeats = duplicates.Repeats()
         self.near: Records = np.zeros((0, 2), np.uint64)
         self._prompts = Spill(3, keys=2)
-        self._bands = Spill(4)
+        self._bands = Spill(near.WIDTH)
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -148,7 +148,9 @@ class Analysis:
             exact = frozenset(found.repeats[:, 0].tolist())
             reader = _Reader(self._source, self._rules)
             alike = near.Likeness(reader.example, self._rules.common)
-            self.near = near.pairs(self._bands, alike, exact)
+            self.near, complete = near.pairs(self._bands, alike, exact)
+            if not complete:
+                notes.add(_MANY_ALIKE, None)
             _listed(notes, self.near, lambda other: _near_words(unit, other + first))
 
 
@@ -191,6 +193,14 @@ def _listed(notes: Notes, pairs: duplicates.Records, found: Callable[[int], Foun
 def _repeat_words(unit: str, other: int) -> Found:
     words = f"The same as {unit} {other:,}. A model learns repeated examples by heart: remove the repetition."
     return Found(check="exact_duplicate", words=words, fix="dedupe", severity=Severity.WARNING)
+
+
+_MANY_ALIKE = Found(
+    check="near_duplicate",
+    words=f"Very many examples are alike: after {near.MOST_COMPARED:,} close looks the rest was left. Remove these and "
+    "check again.",
+    severity=Severity.WARNING,
+)
 
 
 def _near_words(unit: str, other: int) -> Found:

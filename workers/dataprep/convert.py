@@ -57,6 +57,8 @@ def convert_file(
     path: Path, target_id: str, out: Path, *, mapping: ColumnMapping | None = None, limits: Limits | None = None
 ) -> Written:
     """Write a file in another shape; lines that are no example are findings. Raises UnreadableDataset, UserError."""
+    if out.exists() and path.exists() and out.samefile(path):
+        raise UserError(f"{out} is the dataset itself, which is never changed. Name another file to write.")
     with opened(path, limits or Limits()) as source:
         notes = _Notes()
         for place, found in source.findings:

@@ -17,6 +17,7 @@ ROLES = ("system", "developer", "user", "assistant")
 _CODES = {role: code for code, role in enumerate(ROLES)}
 _ROLE = np.uint64(0x9E3779B97F4A7C15)
 _PLACE = np.uint64(0xD6E8FEB86659FD93)
+_OWN = np.uint64(0x94D049BB133111EB)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 _SHIFT = np.uint64(29)
 
@@ -47,10 +48,12 @@ def mix(values: Hashes) -> Hashes:
 def of_examples(examples: Sequence[Example]) -> tuple[Hashes, Hashes]:
     """Each example's hash and that of its prompt, as `combine` gives them for plain conversations.
 
-    Where there is no prompt (plain text), that of the example stands for it.
+    Where there is no prompt (plain text) or no answer, a number of the example's own stands for it: such an example
+    contradicts nothing.
     """
     whole = _combined([one.messages for one in examples])
-    prompt = _combined([one.prompt or one.messages for one in examples])
+    asked = np.array([bool(one.prompt) and _answers(one) for one in examples], np.bool_)
+    prompt = np.where(asked, _combined([one.prompt for one in examples]), mix(whole + _OWN))
     answered = [_json(_beside(one)) if _beside(one) else "" for one in examples]
     declared = [_json(one.tools) if one.tools else "" for one in examples]
     if any(answered):
@@ -65,6 +68,10 @@ def of_example(example: Example) -> tuple[int, int]:
     """The hash of one example and that of its prompt."""
     whole, prompt = of_examples([example])
     return int(whole[0]), int(prompt[0])
+
+
+def _answers(example: Example) -> bool:
+    return any(one.content or one.extra for one in example.answers)
 
 
 def _beside(example: Example) -> list[Any]:

@@ -19,6 +19,8 @@ from workers.dataprep.fingerprints import Hashes, mix
 ALIKE = 0.85
 """From this share of common pieces (Jaccard) on, two examples are near-duplicates."""
 BANDS, ROWS = 6, 4
+WIDTH = 4
+"""Numbers of a record for the spill: band, line, offset, sketch."""
 MOST_DIFFERING = 7
 """Minima of the sketch that may differ: of two alike examples about 3 do, with 1 in 100 over 7."""
 LEAST_PIECES = 12
@@ -27,6 +29,12 @@ COMMON = 0.1
 """Pieces of more than this share of the examples are boilerplate."""
 MOST_COMPARED = 100_000
 """Pairs looked at closely in one dataset."""
+MOST_PIECES = 10_000
+"""Of one example, for the close look."""
+MOST_HELD = 2_000_000
+"""Pieces of all examples that are kept for the next look: 16 MB."""
+LONGEST = 200_000
+"""Characters of one text that are looked at."""
 _PIECE = 8
 _ONE_IN = np.uint64(61)
 _NUMBERS: Hashes = np.arange(1, BANDS * ROWS + 1, dtype=np.uint64)
@@ -38,6 +46,8 @@ _LOWER = bytes(range(256)).lower()
 
 def pieces(texts: Sequence[str], owners: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:
     """The hashes of the chosen pieces of these texts, and whose they are (non-decreasing, as `owners` is)."""
+    if max(map(len, texts), default=0) > LONGEST:
+        texts = [text[:LONGEST] for text in texts]
     joined = "\x00".join(texts).encode("utf-8", "replace").translate(_LOWER, _DROPPED)
     if len(joined) < _PIECE:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
@@ -119,8 +129,11 @@ def candidates(spill: Spill) -> Iterator[tuple[tuple[int, int], tuple[int, int]]
             yield (left[0], left[1]), (right[0], right[1])
 
 
-def pairs(spill: Spill, likeness: "Likeness", known: frozenset[int]) -> Records:
-    """Near-duplicates as (line, earlier line), by line; lines that are `known` to repeat another are left out."""
+def pairs(spill: Spill, likeness: "Likeness", known: frozenset[int]) -> tuple[Records, bool]:
+    """Near-duplicates as (line, earlier line), by line, and whether these are all.
+
+    Lines that are `known` to repeat another are left out.
+    """
     found: dict[int, int] = {}
     compared = 0
     for (line, offset), (other, other_offset) in candidates(spill):
@@ -129,31 +142,44 @@ def pairs(spill: Spill, likeness: "Likeness", known: frozenset[int]) -> Records:
             continue
         compared += 1
         if compared > MOST_COMPARED:
-            break
+            return _by_line(found), False
         if likeness.of(offset, other_offset) >= ALIKE:
             found[later] = earlier
+    return _by_line(found), True
+
+
+def _by_line(found: dict[int, int]) -> Records:
     return np.array(sorted(found.items()), np.uint64).reshape(-1, 2)
 
 
 class Likeness:
-    """Compares candidates closely; `read` gives the example that begins at an offset of the file (None: none)."""
+    """Compares candidates closely; `read` gives the example that begins at an offset of the file (None: none).
+
+    Of a very long example the pieces with the smallest hashes stand for all, which alike examples have in common, too.
+    """
 
     def __init__(self, read: Callable[[int], Example | None], common: Hashes) -> None:
         self._read = read
-        self._common = frozenset(common.tolist())
-        self._known: dict[int, frozenset[int]] = {}
+        self._common = common
+        self._known: dict[int, Hashes] = {}
+        self._held = 0
 
     def of(self, left: int, right: int) -> float:
         """The share of common pieces (Jaccard) of the examples at these two offsets."""
         one, two = self._pieces(left), self._pieces(right)
-        union = len(one | two)
-        return len(one & two) / union if union else 0.0
+        both = np.union1d(one, two)
+        if MOST_PIECES in (len(one), len(two)):
+            both = both[:MOST_PIECES]
+        common = np.isin(both, one, assume_unique=True) & np.isin(both, two, assume_unique=True)
+        return float(common.mean()) if both.size else 0.0
 
-    def _pieces(self, offset: int) -> frozenset[int]:
+    def _pieces(self, offset: int) -> Hashes:
         if offset not in self._known:
-            example = self._read(offset)
-            hashes = pieces(*told([example]))[0].tolist() if example is not None else []
-            if len(self._known) > 20_000:
+            if self._held > MOST_HELD:
                 self._known.clear()
-            self._known[offset] = frozenset(hashes) - self._common
+                self._held = 0
+            example = self._read(offset)
+            hashes = pieces(*told([example]))[0] if example is not None else np.zeros(0, np.uint64)
+            self._known[offset] = np.setdiff1d(hashes, self._common)[:MOST_PIECES]
+            self._held += len(self._known[offset])
         return self._known[offset]

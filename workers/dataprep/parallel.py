@@ -104,6 +104,8 @@ class _Team(Generic[Job, Result]):
             if not self._stopped.is_set():
                 words = "A process that was checking the file ended without an answer; it may have run out of memory."
                 self._done.put((place, ProcessEnded(words)))
+        except Exception as error:  # noqa: BLE001 -- the edge of a thread: what cannot be unpickled is raised there
+            self._done.put((place, error))
 
 
 def _serve(pipe: Connection, work: Callable[[Job], Result]) -> None:

@@ -62,8 +62,8 @@ class DatasetReport:
 
     @property
     def trainable(self) -> bool:
-        """Whether it has examples and no errors."""
-        return self.examples > 0 and self.errors == 0
+        """Whether it has examples, no errors and, for a table, columns that a person has confirmed."""
+        return self.examples > 0 and self.errors == 0 and not self.guessed
 
     def to_json(self) -> dict[str, Any]:
         """The report as one JSON object."""

@@ -64,10 +64,11 @@ def names(header: Sequence[str], limits: Limits, log: Log) -> tuple[str, ...]:
 
 
 class Writer:
-    """Writes a table's rows as JSON lines and notes what is wrong with them."""
+    """Writes a table's rows as JSON lines, `most` bytes of them, and notes what is wrong with them."""
 
-    def __init__(self, target: BinaryIO, columns: tuple[str, ...], limits: Limits, log: Log) -> None:
+    def __init__(self, target: BinaryIO, columns: tuple[str, ...], limits: Limits, log: Log, most: int) -> None:
         self.columns = columns
+        self._most = most
         self._target = target
         self._limits = limits
         self._log = log
@@ -92,9 +93,10 @@ class Writer:
 
     def _put(self, line: bytes) -> None:
         self._written += len(line) + 1
-        if self._written > self._limits.max_plain_bytes:
+        if self._written > self._most:
             raise UnreadableDataset(
-                f"As JSON lines the table is larger than {megabytes(self._limits.max_plain_bytes)}. Split it."
+                f"As JSON lines the table is larger than {megabytes(self._most)}, many times its own size. Split "
+                "it, or give its columns shorter names."
             )
         self._target.write(line)
         self._target.write(b"\n")
@@ -103,7 +105,7 @@ class Writer:
         width = len(self.columns)
         if any(cells[width:]) or len(cells) < width:
             words = (
-                f"The row has {len(cells):,} cells where the header has {width:,}. "
+                f"The row has {len(cells):,} cell{'' if len(cells) == 1 else 's'} where the header has {width:,}. "
                 "Is a separator inside a cell that is not in quotes? Mend the row or drop it."
             )
             self._log.add(number, Found("ragged_row", words, fix="drop"))

@@ -191,7 +191,7 @@ def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven, private: fro
     whole, prompt = proven.fingerprints()
     _count(part, totals, answers, lengths)
     _headless(part, lines[proven.roles[proven.starts] >= USER], rules)
-    last = numbers[proven.starts + lengths - 1]
+    last = numbers[proven.starts + lengths - 1] + tokens.TOKENS_PER_MESSAGE + roles[proven.starts + lengths - 1]
     _too_long(rules, part, lines, totals, last)
     part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
     if len(part.samples) < MOST_SAMPLES:
@@ -214,8 +214,7 @@ def _exact(rules: Rules, part: Part, batch: Batch, exact: list[tuple[int, Exampl
     lines = places + part.lines
     counted = np.array(tokens.of_examples(examples, rules.tokenizer), np.int64)
     _count(part, counted[:, 0], counted[:, 1], np.array([len(one.messages) for one in examples], np.int64))
-    last = np.array(tokens.counter(rules.tokenizer)([_storable(one.answer) for one in examples]), np.int64)
-    _too_long(rules, part, lines, counted[:, 0], last)
+    _too_long(rules, part, lines, counted[:, 2], counted[:, 3])
     whole, prompt = of_examples(examples)
     part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
     for place, example in exact:
@@ -322,7 +321,3 @@ def _near(rules: Rules, part: Part, batch: Batch, places: Counts, texts: list[st
 @lru_cache(maxsize=4)
 def _role_tokens(tokenizer: str) -> Counts:
     return np.array(tokens.counter(tokenizer)(ROLES), np.int64)
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

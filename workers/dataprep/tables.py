@@ -25,6 +25,8 @@ _MOST_RECOVERED = 100
 _MOST_WORDS = 5
 _MOSTLY = 0.6
 """So many rows must have as many cells as the header, where no column has a name that is known."""
+MOST_TIMES = 20
+"""So many times its own size a table may be as JSON lines, once it is over `Limits.free_bytes`: names repeat there."""
 _KNOWN = frozenset(
     {
         *("text", "prompt", "completion", "instruction", "input", "output", "question", "answer", "query", "response"),
@@ -105,7 +107,8 @@ def read(path: Path, offset: int, dialect: Dialect, limits: Limits, out: Path) -
             text.readline(1000)
         rows = _Reader(text, dialect, limits, log)
         header = next(rows.rows(), None) or []
-        writer = Writer(target, names(header, limits, log), limits, log)
+        most = min(limits.max_plain_bytes, max(limits.free_bytes, path.stat().st_size * MOST_TIMES))
+        writer = Writer(target, names(header, limits, log), limits, log, most)
         for number, cells in enumerate(rows.rows(), 2):
             writer.row(number, cells)
     return Rows(out, writer.columns, findings=tuple(log.entries))

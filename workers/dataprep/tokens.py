@@ -7,7 +7,8 @@ model's own tokenizer.json. Text that looks like a special token counts as the p
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -65,55 +66,82 @@ def count(text: str, tokenizer: str = DEFAULT) -> int:
     return counter(tokenizer)([_storable(text)])[0] if text else 0
 
 
-def of_example(example: Example, tokenizer: str) -> tuple[int, int]:
-    """Tokens of a whole example, and of its assistant messages' content alone."""
+class Counted(NamedTuple):
+    """An example's tokens."""
+
+    total: int
+    """All of them, the answer that is not wanted among them: what is billed."""
+    assistant: int
+    """Of its assistant messages' content alone."""
+    read: int
+    """What a model reads at once: the prompt with the longer of two answers. The context limits this."""
+    last: int
+    """Of the answer's last message, its calls of tools among them."""
+
+
+def of_example(example: Example, tokenizer: str) -> Counted:
+    """One example's tokens."""
     return of_examples([example], tokenizer)[0]
 
 
-def of_examples(examples: Sequence[Example], tokenizer: str) -> list[tuple[int, int]]:
-    """Each example's tokens: all of them, and its assistant messages' content alone.
+def of_examples(examples: Sequence[Example], tokenizer: str) -> list[Counted]:
+    """Each example's tokens.
 
     As the cookbook counts: 3 an example, 3 a message, 1 a name, and the text of everything that is text. Tool calls
     and tools count as the JSON that they are, pictures not at all: the vendors' own figures differ a little there.
     """
     texts: list[str] = []
-    owners: list[tuple[int, bool]] = []
-    fixed = []
-    for place, example in enumerate(examples):
-        fixed.append(TOKENS_PER_EXAMPLE + sum(_fixed(message) for message in _all(example)))
-        for text, is_answer in _texts(example):
-            texts.append(_storable(text))
-            owners.append((place, is_answer))
-    answers = [0] * len(examples)
-    for (place, is_answer), number in zip(owners, counter(tokenizer)(texts), strict=True):
-        fixed[place] += number
-        if is_answer:
-            answers[place] += number
-    return list(zip(fixed, answers, strict=True))
+    ends: list[int] = []
+    contents: list[int] = []
+    for example in examples:
+        for message in (*example.messages, *example.rejected):
+            if message.text and message.role == "assistant":
+                contents.append(len(texts))
+            texts += _texts(message)
+            ends.append(len(texts))
+        if example.tools:
+            texts.append(_as_json(example.tools))
+        ends.append(len(texts))
+    numbers = counter(tokenizer)([_storable(text) for text in texts])
+    upto = [0, *accumulate(numbers)]
+    answered = frozenset(contents)
+    counted, place, begin = [], 0, 0
+    for example in examples:
+        sizes, assistant = [], 0
+        for message in (*example.messages, *example.rejected):
+            end = ends[place]
+            sizes.append(upto[end] - upto[begin] + _fixed(message))
+            assistant += numbers[begin] if begin in answered else 0
+            begin, place = end, place + 1
+        tools = upto[ends[place]] - upto[begin]
+        begin, place = ends[place], place + 1
+        counted.append(_counted(example, sizes, assistant, TOKENS_PER_EXAMPLE + tools))
+    return counted
 
 
-def _all(example: Example) -> Iterator[Message]:
-    yield from example.messages
-    yield from example.rejected
+def _counted(example: Example, sizes: Sequence[int], assistant: int, beside: int) -> Counted:
+    """Of the sizes of an example's messages, those that are not wanted at the end."""
+    wanted = len(example.messages)
+    prompt = wanted - example.turns
+    total = beside + sum(sizes)
+    read = beside + sum(sizes[:prompt]) + max(sum(sizes[prompt:wanted]), sum(sizes[wanted:]))
+    return Counted(total, assistant, read, sizes[wanted - 1] if example.turns and wanted else 0)
 
 
 def _fixed(message: Message) -> int:
     return TOKENS_PER_MESSAGE + (TOKENS_PER_NAME if isinstance(message.extra.get("name"), str) else 0)
 
 
-def _texts(example: Example) -> Iterator[tuple[str, bool]]:
-    """Every text that counts, and whether it is an assistant's content."""
-    for message in _all(example):
-        yield message.role, False
-        if message.text:
-            yield message.text, message.role == "assistant"
-        for value in message.extra.values():
-            if isinstance(value, str) and value:
-                yield value, False
-            elif isinstance(value, list | dict) and value:
-                yield _as_json(value), False
-    if example.tools:
-        yield _as_json(example.tools), False
+def _texts(message: Message) -> Iterator[str]:
+    """Every text that counts, the content first."""
+    if message.text:
+        yield message.text
+    yield message.role
+    for value in message.extra.values():
+        if isinstance(value, str) and value:
+            yield value
+        elif isinstance(value, list | dict) and value:
+            yield _as_json(value)
 
 
 def _as_json(value: Any) -> str:

@@ -87,7 +87,7 @@ class _Workbook:
             while header and header[-1] in (None, ""):
                 header.pop()
             columns = names(["" if one is None else str(one) for one in header], self._limits, self._log)
-            writer = Writer(target, columns, self._limits, self._log)
+            writer = Writer(target, columns, self._limits, self._log, self._most)
             following = first + 1
             for number, cells in rows:
                 for _ in range(number - following):

@@ -506,3 +506,11 @@ def test_a_table_is_converted_by_its_mapping(put, tmp_path):
     assert [found.check for line, found in guessed.findings if line is None] == ["guessed_columns"]
     with pytest.raises(UserError, match=r"no column Preis. Its columns are: Kunde, Wir, Ton"):
         convert_file(path, "openai-chat", out, mapping=ColumnMapping("Kunde", "Preis"))
+
+
+def test_the_dataset_itself_is_never_written_over(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"prompt": "a", "completion": "b"}\n')
+    with pytest.raises(UserError, match="the dataset itself"):
+        convert_file(path, "openai-chat", path)
+    assert path.read_text() == '{"prompt": "a", "completion": "b"}\n'

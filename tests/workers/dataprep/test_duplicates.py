@@ -68,11 +68,13 @@ def example(question: str, answer: str, line: int = 0) -> Example:
 
 def near_pairs(examples: list[Example]) -> list[tuple[int, int]]:
     common = near.boilerplate(examples)
-    with Spill(4) as spill:
+    with Spill(near.WIDTH) as spill:
         numbers, bands = near.signatures(*near.told(examples), common)
         spill.add(near.records(bands, numbers, numbers))
         alike = near.Likeness(lambda offset: examples[offset], common)
-        return [tuple(pair) for pair in near.pairs(spill, alike, frozenset()).tolist()]
+        found, complete = near.pairs(spill, alike, frozenset())
+        assert complete
+        return [tuple(pair) for pair in found.tolist()]
 
 
 @pytest.mark.usefixtures("held")
@@ -99,3 +101,31 @@ def test_an_instruction_that_stands_in_every_example_makes_them_not_alike():
 
 def test_short_examples_are_nearly_nothing():
     assert near_pairs([example("What is 2 + 2?", "4"), example("What is 2 + 3?", "5")] * 20) == []
+
+
+def test_very_long_examples_are_compared_in_little_memory():
+    import tracemalloc
+
+    draw = random.Random(8)
+    whole = text(draw, 60_000)
+    examples = [example(f"{number} {whole}", "Yes.") for number in range(15)]
+    tracemalloc.start()
+    found = near_pairs(examples)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found) == 14
+    assert most < 150_000_000
+
+
+def test_looking_ends_and_says_so(monkeypatch):
+    monkeypatch.setattr(near, "MOST_COMPARED", 5)
+    draw = random.Random(9)
+    whole = text(draw, 300)
+    examples = [example(whole, f"{number} {text(draw, 3)}") for number in range(30)]
+    with Spill(near.WIDTH) as spill:
+        common = near.boilerplate([])
+        numbers, bands = near.signatures(*near.told(examples), common)
+        spill.add(near.records(bands, numbers, numbers))
+        found, complete = near.pairs(spill, near.Likeness(examples.__getitem__, common), frozenset())
+    assert not complete
+    assert 0 < len(found) <= 5

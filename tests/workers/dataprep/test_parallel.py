@@ -74,3 +74,19 @@ def test_no_process_outlives_a_killed_parent(tmp_path):
         parent.kill()
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
+
+
+class Unreadable:
+    """Can be sent, but not received."""
+
+    def __reduce__(self):
+        return (int, ("no number",))
+
+
+def send_what_cannot_be_read(number: int) -> Unreadable:
+    return Unreadable()
+
+
+def test_an_answer_that_cannot_be_read_is_an_error_not_a_wait():
+    with pytest.raises(ValueError, match="no number"):
+        list(each(send_what_cannot_be_read, list(range(4)), 2))

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from workers.dataprep.checks import Severity
+from workers.dataprep.formats import ColumnMapping
 from workers.dataprep.report import check_file
 from workers.dataprep.scan import MOST_FINDINGS
 
@@ -143,3 +144,33 @@ def test_the_report_as_json(checked):
     assert said["findings"][0]["severity"] == "warning"
     assert said["tokens"]["tokenizer"] == "cl100k_base"
     assert said["tokens"]["assistant"]["total"] == 1
+
+
+def test_an_example_without_an_answer_contradicts_nothing(checked):
+    report = checked([GOOD, {"messages": [SYSTEM, USER]}, {"messages": [SYSTEM, USER, {**ASSISTANT, "content": None}]}])
+    assert "contradicting_answers" not in report.counts
+
+
+def test_of_two_preferred_answers_only_the_longer_counts_towards_the_limit(checked):
+    pair = {"prompt": "Say it.", "chosen": "yes " * 60, "rejected": "no " * 60}
+    report = checked([{**pair, "prompt": f"{number}: say it."} for number in range(12)], context=100)
+    assert report.method == "dpo"
+    assert "over_token_limit" not in report.counts
+    assert report.tokens.min > 120
+
+
+def test_a_tool_call_that_is_cut_off_whole_is_said(checked):
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2, "b": 2}'}}
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}]
+    messages = [{**USER, "content": "word " * 200}, {"role": "assistant", "tool_calls": [call]}]
+    report = checked([{"messages": messages, "tools": tools}], context=100)
+    (finding,) = [one for one in report.findings if one.check == "over_token_limit"]
+    assert "the whole answer is cut off" in finding.message
+
+
+def test_a_table_with_guessed_columns_waits_for_a_person(put):
+    path = put("name,colour,size\n" + "".join(f"thing {n},red,{n}\n" for n in range(20)), name="t.csv")
+    guessed = check_file(path)
+    assert guessed.guessed
+    assert not guessed.trainable
+    assert check_file(path, mapping=ColumnMapping(prompt="name", answer="colour")).trainable

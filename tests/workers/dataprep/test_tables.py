@@ -168,3 +168,11 @@ def test_hostile_quotes_take_no_time(read):
         with contextlib.suppress(UnreadableDataset):
             read("prompt,completion\n" + text)
     assert time.monotonic() - start < 10
+
+
+def test_a_small_table_that_grows_without_end_as_json_lines_is_refused(tmp_path):
+    path = tmp_path / "wide.csv"
+    names = [f"{'name' * 20}{number}" for number in range(300)]
+    path.write_text("\n".join([",".join(names), *[",".join(["1"] * 300)] * 400]))
+    with pytest.raises(UnreadableDataset, match="many times its own size"), opened(path, Limits(free_bytes=1_000_000)):
+        pass

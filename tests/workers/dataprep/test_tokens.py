@@ -19,8 +19,8 @@ def test_counts_are_those_of_another_implementation(name):
 
 
 def test_the_cookbooks_formula():
-    plain = Example((Message("user", "hello world"), Message("assistant", "hi")))
-    assert tokens.of_example(plain, "cl100k_base") == (3 + (3 + 2 + 1) + (3 + 1 + 1), 1)
+    plain = Example((Message("user", "hello world"), Message("assistant", "hi")))  # 3 + (3 + 2 + 1) + (3 + 1 + 1)
+    assert tokens.of_example(plain, "cl100k_base") == (14, 1, 14, 5)
     named = Example((Message("user", "hello world", {"name": "ann"}), Message("assistant", "hi")))
     assert tokens.of_example(named, "cl100k_base")[0] == 14 + 1 + tokens.count("ann", "cl100k_base")
 
@@ -60,3 +60,20 @@ def test_an_unknown_tokenizer_is_said_in_words(name):
 )
 def test_epochs_are_the_cookbooks(examples, epochs):
     assert tokens.default_epochs(examples) == epochs
+
+
+def test_of_two_answers_a_model_reads_one_at_a_time():
+    prompt, chosen, rejected = (Message(role, "word " * 50) for role in ("user", "assistant", "assistant"))
+    one = tokens.of_example(Example((prompt, chosen)), "o200k_base")
+    two = tokens.of_example(Example((prompt, chosen), rejected=(rejected,)), "o200k_base")
+    assert two.read == one.read == one.total
+    assert two.total == one.total + one.last
+
+
+def test_a_call_of_a_tool_is_an_answer_that_can_be_cut_off():
+    calls = [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"city": "Paris"}'}}]
+    called = tokens.of_example(
+        Example((Message("user", "?"), Message("assistant", None, {"tool_calls": calls}))), "o200k_base"
+    )
+    assert called.assistant == 0
+    assert called.last > 20

@@ -79,7 +79,7 @@ _STRUCTURE = {
     "missing_system_message": Described(W, "There is no system message.", "Add the one that you will use, if any."),
     "missing_user_message": Described(W, "There is no user message.", "Add the question."),
     "over_token_limit": Described(
-        W, "Longer than the model reads; the end is cut off.", "Shorten it, or drop it.", Fix.DROP, fixes_here=False
+        W, "Longer than the model reads; the end is cut off.", "Shorten it, or choose a model that reads more."
     ),
     "bad_content_part": Described(E, "A part of a message's content is malformed.", "Mend it.", Fix.DROP),
     "bad_weight": Described(E, "A `weight` is not 0 or 1, or on no answer.", "Remove it.", Fix.TRIM),
