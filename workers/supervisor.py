@@ -50,7 +50,7 @@ def exported(settings: Settings) -> dict[str, str]:
     for name, info in Settings.model_fields.items():
         value = getattr(settings, name)
         alias = getattr(info.validation_alias, "choices", [f"FINETUNE_BOT_{name}"])[0]
-        variables[str(alias).upper()] = str(value)
+        variables[str(alias).upper()] = "" if value is None else str(value)
     return variables | {"FINETUNE_BOT_HOME": str(settings.folder)}
 
 

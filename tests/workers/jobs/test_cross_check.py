@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from providers.base import ProviderJobStatus
 from tests.workers.jobs.conftest import TUNER
-from workers.jobs import training
+from workers.jobs import following
 from workers.run_status import RunStatus
 from workers.runs import comparison, division, lifecycle, plan
 from workers.runs.choices import Choices, TestOn
@@ -20,8 +20,8 @@ COUNT = 20
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
-    monkeypatch.setattr(training, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(training, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(following, "WRITE_SECONDS", 0.0)
 
 
 def rows(db, table):
