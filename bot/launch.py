@@ -20,10 +20,10 @@ from workers.__main__ import stop_on_signals
 from workers.db import Database
 from workers.errors import SetupProblem
 from workers.run_status import RunStatus
-from workers.runs import cost
+from workers.runs import lifecycle
 from workers.settings import Settings
 from workers.supervisor import Supervisor, exported
-from workers.tables import Dataset, Evaluation, Run, RunMetric
+from workers.tables import Evaluation, Run, RunMetric
 
 READY_SECONDS = 90.0
 
@@ -96,27 +96,21 @@ class Installation:
         db = self.database()
         try:
             with db.read() as session:
-                return _figures(session, self.settings)
+                return _figures(session)
         finally:
             db.dispose()
 
 
-def _figures(session: Session, settings: Settings) -> dict[str, Any]:
-    run = session.exec(
-        select(Run).where(Run.status == RunStatus.READY).order_by(col(Run.id).desc()).limit(1)
-    ).one_or_none()
+def _figures(session: Session) -> dict[str, Any]:
+    finished = select(Run).where(Run.status == RunStatus.READY, ~col(Run.request_key).contains(lifecycle.PART))
+    run = session.exec(finished.order_by(col(Run.id).desc()).limit(1)).one_or_none()
     if run is None:
         raise SetupProblem("No run has come to its end.")
     summary = session.exec(select(Evaluation).where(Evaluation.run_id == run.id)).one().summary
     if "problem" in summary:
         raise SetupProblem(str(summary["problem"]))
-    dataset = session.get_one(Dataset, run.dataset_id)
-    choices_test = session.get(Dataset, run.test_dataset_id) if run.test_dataset_id else None
-    train = dataset.examples
-    if choices_test is None:
-        train -= cost.held_out(dataset.examples, settings.held_out_examples)
     return {
-        "examples": {"train": train, "test": summary["examples"]},
+        "examples": {"train": run.cost["examples"], "test": summary["examples"]},
         "seconds": {
             "trainer": round((run.trained_at or 0.0) - (run.started_at or 0.0), 1),
             "evaluator": round((run.ended_at or 0.0) - (run.trained_at or 0.0), 1),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bot import escape
@@ -20,6 +21,7 @@ from bot.blocks.elements import (
 )
 from workers.dataprep.split import LEAST_TO_HOLD_OUT
 from workers.errors import InvalidPlan
+from workers.runs.billing import Count
 from workers.runs.choices import FOLDS, Choices, TestOn
 from workers.runs.cost import Estimate, Offer
 from workers.runs.leaks import Leaks
@@ -181,8 +183,9 @@ def confirmation(
     *,
     leaks: Leaks | None = None,
     elsewhere: Sequence[Offer] = (),
+    counted: Count | None = None,
 ) -> Block:
-    """Plan and cost, before anything starts. Carries the choices to the last button.
+    """Plan and cost, before anything starts. Carries the choices, and what was `counted`, to the last button.
 
     `leaks` say what of the test was also in the training data, `elsewhere` what providers that are not set up ask.
     """
@@ -206,13 +209,14 @@ def confirmation(
         blocks.append(section(f"⚠️ {escape.mrkdwn(leaks.words, 2000)}"))
     blocks.append(section(f"*Cost*: {escape.mrkdwn(estimate.line)}"))
     if not estimate.exact_tokens:
-        counted = escape.mrkdwn(estimate.counted_with or "another tokenizer", 60)
-        blocks.append(context(f"The tokens were counted with {counted}, not as this model counts them: an estimate."))
+        tokenizer = escape.mrkdwn(estimate.counted_with or "another tokenizer", 60)
+        blocks.append(context(f"The tokens were counted with {tokenizer}, not as this model counts them: an estimate."))
     if elsewhere:
         said = " · ".join(escape.mrkdwn(offer.words, 300) for offer in elsewhere)
         blocks.append(context(f"Elsewhere it would cost: {said}"))
     blocks.append(context(_claim(estimate)))
-    metadata = json.dumps({"channel": channel_id, "choices": choices.to_json()}, ensure_ascii=False)
+    carried = {"channel": channel_id, "choices": choices.to_json(), "counted": asdict(counted) if counted else None}
+    metadata = json.dumps(carried, ensure_ascii=False)
     return modal("confirm_start", "Plan and cost", blocks, submit="Start", close="Back", metadata=metadata)
 
 
@@ -250,3 +254,9 @@ def opened(view: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """The channel and the choices that a form of ours carries."""
     data = json.loads(view.get("private_metadata") or "{}")
     return str(data.get("channel") or ""), data.get("choices") or {}
+
+
+def counted(view: Mapping[str, Any]) -> Count | None:
+    """What a confirmation carries of its dataset's tokens."""
+    data = json.loads(view.get("private_metadata") or "{}").get("counted")
+    return Count(int(data["total"]), str(data["tokenizer"])) if data else None

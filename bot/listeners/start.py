@@ -14,9 +14,10 @@ from bot.middleware import Desk
 from workers import inbound
 from workers.errors import InvalidPlan, UserError
 from workers.rights import Actor
-from workers.runs import cost, leaks, lifecycle, plan
+from workers.runs import cost, counting, leaks, lifecycle, plan
 from workers.runs.choices import Choices
 from workers.runs.leaks import Leaks
+from workers.tables import Dataset
 
 FIELDS = frozenset(
     {
@@ -55,21 +56,21 @@ def register(app: App, desk: Desk) -> None:
         view = body["view"]
         channel_id, _ = start_form.opened(view)
         actor = desk.people.actor(context, channel_id)
+        window = f"plan-{uuid.uuid4().hex}"
         try:
             choices = start_form.read(view["state"]["values"], Choices(dataset_id=0))
-            drawn = _confirmation(desk, actor, choices, channel_id)
+            _check(desk, actor, choices)
+            compares = choices.test_dataset_id is not None or choices.validation_dataset_id is not None
+            drawn = start_form.comparing(window) if compares else _confirmation(desk, actor, choices, channel_id)
         except InvalidPlan as error:
             ack(response_action="errors", errors=_by_block(error))
             return
         except ValueError:
             ack(response_action="errors", errors={"epochs": "One of the numbers could not be read."})
             return
-        if choices.test_dataset_id is None and choices.validation_dataset_id is None:
-            ack(response_action="push", view=drawn)
-            return
-        window = f"plan-{uuid.uuid4().hex}"
-        ack(response_action="push", view=start_form.comparing(window))
-        _show(desk, window, _compared(desk, actor, choices, channel_id))
+        ack(response_action="push", view=drawn)
+        if compares:
+            _show(desk, window, _compared(desk, actor, choices, channel_id))
 
     @app.view("confirm_start")
     def confirmed(ack: Ack, body: dict[str, Any], context: BoltContext) -> None:
@@ -81,20 +82,30 @@ def register(app: App, desk: Desk) -> None:
                 inbound.first_time(session, actor.team_id, f"view:{view['id']}")
                 request_key = f"{actor.team_id}:{view['id']}"
                 choices = Choices.from_json(carried)
-                lifecycle.start(session, desk.context.settings, actor, choices, request_key)
+                counted = start_form.counted(view)
+                lifecycle.start(session, desk.context.settings, actor, choices, request_key, counted=counted)
         except InvalidPlan as error:  # something has changed since the form was filled in
             ack(response_action="update", view=start_form.nothing([*error.problems.values(), "Start again, please."]))
         else:
             ack(response_action="clear")
 
 
-def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str, leaked: Leaks = NO_LEAKS) -> Block:
+def _check(desk: Desk, actor: Actor, choices: Choices) -> tuple[Dataset, Dataset | None]:
+    """The datasets to learn from and to test on. Raises InvalidPlan."""
     with desk.context.db.read() as session:
-        dataset, test = plan.checked(session, desk.context.settings, actor, choices)
-        estimate = cost.estimate(session, desk.context.settings, choices)
-        offers = cost.by_provider(dataset.report, epochs=choices.epochs)
+        return plan.checked(session, desk.context.settings, actor, choices)
+
+
+def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str, leaked: Leaks = NO_LEAKS) -> Block:
+    dataset, test = _check(desk, actor, choices)
+    counted = counting.recount(desk.context, choices)
+    with desk.context.db.read() as session:
+        estimate = cost.estimate(session, desk.context.settings, choices, counted=counted)
+    offers = cost.by_provider(dataset.report, epochs=choices.epochs)
     elsewhere = [one for one in offers if one.fits and not one.set_up][:MOST_ELSEWHERE]
-    return start_form.confirmation(choices, estimate, dataset, test, channel_id, leaks=leaked, elsewhere=elsewhere)
+    return start_form.confirmation(
+        choices, estimate, dataset, test, channel_id, leaks=leaked, elsewhere=elsewhere, counted=counted
+    )
 
 
 def _compared(desk: Desk, actor: Actor, choices: Choices, channel_id: str) -> Block:

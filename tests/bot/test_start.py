@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 from sqlmodel import select
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from bot import app as bot_app
 from bot.sandbox import Sandbox
@@ -107,7 +108,7 @@ def test_a_test_that_was_learnt_whole_cannot_be_started(bot, put, person, eventu
 
 
 def test_large_files_are_compared_by_the_run(bot, put, person, monkeypatch, eventually):
-    monkeypatch.setattr(leaks, "MOST_BYTES", 10)
+    monkeypatch.setattr(leaks, "MOST_SECONDS", 1e-4)
     put("train.jsonl", [f"question {one}" for one in range(60)])
     put("test.jsonl", ["question 3"], DatasetRole.TEST)
     person.command(CHANNEL, "/finetune", "start")
@@ -135,3 +136,25 @@ def test_of_few_examples_the_plan_claims_nothing(bot, put, person, context, even
     person.submit(top(person, "confirm_start", eventually), {})
     with context.db.read() as session:
         assert len(session.exec(select(Run)).all()) == 4
+
+
+def test_tokens_are_counted_by_the_models_own_tokenizer_where_it_is_there(bot, put, person, context, eventually):
+    put("train.jsonl", [f"question {one}" for one in range(60)])
+    person.command(CHANNEL, "/finetune", "start")
+    form = top(person, "start_form", eventually)
+    person.submit(form, {})
+    assert "800 tokens" in text(top(person, "confirm_start", eventually))
+    assert "an estimate" in text(top(person, "confirm_start", eventually))
+    path = context.settings.cache_folder / "base-models" / context.settings.base_model / "tokenizer.json"
+    path.parent.mkdir(parents=True)
+    words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.save(str(path))
+    person.submit(form, {})
+    plan = top(person, "confirm_start", eventually)
+    assert "an estimate" not in text(plan)
+    assert "816 tokens" in text(plan)  # 48 examples of 3 + 2 x 3 + 2 + 2 + 4
+    person.submit(plan, {})
+    with context.db.read() as session:
+        run = session.exec(select(Run)).one()
+    assert (run.cost["tokens_per_epoch"], run.cost["exact_tokens"]) == (816, True)

@@ -17,4 +17,5 @@ fixes        findings a machine can mend -> a new file
 convert      examples -> every target (targets, fitting)
 roles        which of several files is for training and which is held out
 split        what is learnt from, watched and held out (families: what must stay together); leakage between files
+sketches     what is kept of an example to tell whether another is nearly the same, however long it is
 """

@@ -1,7 +1,6 @@
 """Groups of examples that are nearly the same, for whoever must keep them together."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -9,37 +8,43 @@ from workers.dataprep import near
 from workers.dataprep.duplicates import Spill
 from workers.dataprep.example import Example
 from workers.dataprep.fingerprints import Hashes
-from workers.dataprep.near import Likeness
+from workers.dataprep.sketches import Sketches, batches
 
-BATCH = 500
-"""Examples looked at together."""
-MOST_COMPARED_CLOSELY = 50_000
-"""Of more examples all that agree in a part of their signature are kept together, without a closer look."""
+MOST_PIECES = 8_000_000
+"""Kept for a closer look: 64 MB. Of datasets with more, all that agree in a part of their signature stay together."""
 
 
 def pairs(examples: Iterable[Example]) -> list[tuple[int, int]]:
-    """Pairs of lines that are nearly the same; together they make the groups."""
-    kept: list[Example] = []
-    seen = 0
+    """Pairs of lines that are nearly the same, the later one first; together they make the groups."""
+    kept: list[Sketches] = []
+    pieces = seen = 0
     common: Hashes | None = None
-    with Spill(3) as spill:
-        for batch in _batches(examples):
+    with Spill(near.WIDTH) as spill:
+        for batch in batches(examples):
             common = near.boilerplate(batch) if common is None else common
             numbers, bands = near.signatures(*near.told(batch), common)
             lines = np.array([one.line for one in batch], np.int64)[numbers]
             spill.add(near.records(bands, lines, numbers + seen))
             seen += len(batch)
-            if seen <= MOST_COMPARED_CLOSELY:
-                kept += batch
-        if common is None:
-            return []
-        if seen > MOST_COMPARED_CLOSELY:
-            return [(line, other) for (line, _), (other, _) in near.candidates(spill)]
-        found = near.pairs(spill, Likeness(kept.__getitem__, common), frozenset())
-        return [(int(line), int(earlier)) for line, earlier in found]
+            if pieces <= MOST_PIECES:
+                kept.append(Sketches.of(batch, common))
+                pieces += len(kept[-1].hashes)
+        if pieces > MOST_PIECES:
+            kept.clear()
+        return _found(spill, Sketches.joined(kept) if kept else None)
 
 
-def _batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    source = iter(examples)
-    while batch := list(islice(source, BATCH)):
-        yield batch
+def _found(spill: Spill, sketches: Sketches | None) -> list[tuple[int, int]]:
+    """The candidates that a closer look confirms, while such looks are left; then all."""
+    found: set[tuple[int, int]] = set()
+    looks = 0
+    for (first, place), (other, other_place) in near.candidates(spill):
+        pair = (max(first, other), min(first, other))
+        if pair in found:
+            continue
+        if sketches is not None and looks < near.MOST_COMPARED:
+            looks += 1
+            if not sketches.are_alike(place, other_place):
+                continue
+        found.add(pair)
+    return sorted(found)

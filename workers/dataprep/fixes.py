@@ -5,6 +5,7 @@ read is copied too, unless dropping it is wanted: nothing disappears that nobody
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from workers.dataprep import json_values
+from workers.dataprep import hiding, json_values
 from workers.dataprep.checks import EXAMPLE_CHECKS, PRIVATE_CHECKS, Severity, mending
 from workers.dataprep.checks.catalogue import CATALOGUE, Fix, fixable
 from workers.dataprep.checks.texts import rewritten, rewritten_value
@@ -29,6 +30,11 @@ from workers.errors import UserError
 
 MOST_DIFFERENCES = 50
 MOST_SHOWN = 600
+MOST_LOOKED_AT = 60_000
+"""Of a record: the first place that differs is looked for in so many characters."""
+MOST_PARSED = 1_000_000
+"""A longer record is shown as it is written."""
+_ASCII = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 MOST_LINE_BYTES = 64_000_000
 _ODD = ("cut_off_answer", "wrong_language", "not_json")
 _MOST_LOOKS = 5
@@ -37,7 +43,7 @@ _MOST_LOOKS = 5
 
 @dataclass(frozen=True)
 class Difference:
-    """What a fix did to one record; `after` is empty for one that was dropped."""
+    """What a fix did to one record; `after` is empty for one that was dropped. Nothing secret or personal is in it."""
 
     line: int
     check: str
@@ -267,8 +273,25 @@ def _difference(mended: _Mended) -> Difference:
 
 
 def _shown(value: Any) -> str:
+    """A record to be read, without secrets and personal data, however they are spelt in it."""
     if value is None:
         return ""
     if isinstance(value, bytes):
-        return value[: 100 * MOST_SHOWN].decode("utf-8", "replace")
-    return _dumped(value).decode()
+        parsed = json_values.strict(value) if len(value) <= MOST_PARSED else json_values.Parsed(None)
+        if parsed.value is None or parsed.founds:
+            text = value[:MOST_LOOKED_AT].decode("utf-8", "replace")
+            return hiding.hidden(_ASCII.sub(lambda sign: chr(int(sign[1], 16)), text), MOST_LOOKED_AT)
+        value = parsed.value
+    return hiding.hidden(_dumped(rewritten_value(value, _Hiding())).decode(), MOST_LOOKED_AT)[:MOST_LOOKED_AT]
+
+
+class _Hiding:
+    """Hides what must not be shown in the texts of one record; those beyond what is looked at are left out."""
+
+    def __init__(self) -> None:
+        self._left = MOST_LOOKED_AT
+
+    def __call__(self, text: str) -> str:
+        shown = hiding.hidden(text, self._left)[: self._left]
+        self._left -= len(shown)
+        return shown

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +9,14 @@ from numpy.typing import NDArray
 from workers.dataprep import near, split
 from workers.dataprep.example import Example
 from workers.dataprep.fingerprints import Hashes
+from workers.dataprep.sketches import Numbers, Sketches, batches
 
-BATCH = 500
-"""Examples looked at together."""
 MOST_COMPARED = 20_000
 """So many of a test's examples are compared with what is nearly the same; all are with what is the same."""
-_OWNER = np.uint64(48)
-"""Bits of a piece's hash; above them is the number of its example within the batch."""
+MOST_OWNERS = 100
+"""A piece that more of them have, as the instruction of a task that many belong to, tells nothing."""
+MOST_MATCHES = 1_000_000
+"""Pieces found in both files that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,13 @@ class Leakage:
 def between(train: Iterable[Example], test: Iterable[Example]) -> Leakage:
     """Compare two files, each read once: the tested one first."""
     index = _Index(test)
-    prompts, wholes = index.prompts, index.wholes
-    asked = np.zeros(len(prompts), np.bool_)
-    same = np.zeros(len(prompts), np.bool_)
-    alike = np.zeros(len(prompts), np.bool_)
-    for batch in _batches(train):
-        asked |= np.isin(prompts, np.array([split.prompt_key(one) for one in batch], np.uint64))
-        same |= np.isin(wholes, np.array([split.example_key(one) for one in batch], np.uint64))
-        alike[index.alike(batch)] = True
-    asked &= ~same
-    alike &= ~(same | asked)
+    for batch in batches(train):
+        index.look_for(batch)
+    same = index.wholes.found
+    asked = index.prompts.found & ~same
+    alike = index.alike & ~(same | asked)
     return Leakage(
-        tested=len(prompts),
+        tested=len(same),
         same=int(same.sum()),
         asked=int(asked.sum()),
         alike=int(alike.sum()),
@@ -74,10 +69,24 @@ def between(train: Iterable[Example], test: Iterable[Example]) -> Leakage:
     )
 
 
-def _batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    source = iter(examples)
-    while batch := list(islice(source, BATCH)):
-        yield batch
+class _Keys:
+    """Keys of the tested examples, and which of them have been seen elsewhere."""
+
+    def __init__(self, keys: list[int]) -> None:
+        self._keys, self._inverse = np.unique(np.array(keys, np.uint64), return_inverse=True)
+        self._seen = np.zeros(len(self._keys), np.bool_)
+
+    def see(self, keys: list[int]) -> None:
+        if len(self._keys):
+            others = np.array(keys, np.uint64)
+            place = np.minimum(np.searchsorted(self._keys, others), len(self._keys) - 1)
+            self._seen[place[self._keys[place] == others]] = True
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """Whether each example's key has been seen, in the file's order."""
+        found: NDArray[np.bool_] = self._seen[self._inverse]
+        return found
 
 
 class _Index:
@@ -86,49 +95,52 @@ class _Index:
     def __init__(self, examples: Iterable[Example]) -> None:
         prompts: list[int] = []
         wholes: list[int] = []
-        hashes: list[Hashes] = []
-        owners: list[NDArray[np.int64]] = []
-        self._common: Hashes | None = None
-        for batch in _batches(examples):
-            if self._common is None:
-                self._common = near.boilerplate(batch)
+        sketches: list[Sketches] = []
+        common: Hashes | None = None
+        for batch in batches(examples):
+            common = near.boilerplate(batch) if common is None else common
             if len(prompts) < MOST_COMPARED:
-                found, owner = _pieces(batch, self._common)
-                hashes.append(found)
-                owners.append(owner + len(prompts))
+                sketches.append(Sketches.of(batch, common))
             prompts += [split.prompt_key(one) for one in batch]
             wholes += [split.example_key(one) for one in batch]
-        self.prompts = np.array(prompts, np.uint64)
-        self.wholes = np.array(wholes, np.uint64)
-        joined = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
-        owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
-        order = np.argsort(joined, kind="stable")
-        self._hashes, self._owners = joined[order], owner[order]
-        self._sizes = np.bincount(owner, minlength=len(prompts))
+        self.prompts, self.wholes = _Keys(prompts), _Keys(wholes)
+        self.alike = np.zeros(len(prompts), np.bool_)
+        self._keep(Sketches.joined(sketches), common if common is not None else np.zeros(0, np.uint64))
 
-    def alike(self, batch: list[Example]) -> NDArray[np.int64]:
-        """The numbers of the tested examples that are nearly the same as one of these."""
-        hashes, owner = _pieces(batch, self._common if self._common is not None else np.zeros(0, np.uint64))
-        begins = np.searchsorted(self._hashes, hashes, "left")
-        counts = np.searchsorted(self._hashes, hashes, "right") - begins
+    def _keep(self, sketches: Sketches, common: Hashes) -> None:
+        """Sort the pieces, without those that too many examples have wherever they are in the file."""
+        values, owners = np.unique(sketches.hashes, return_counts=True)
+        frequent = values[owners > near.most_owners(len(sketches), MOST_OWNERS)]
+        self._common: Hashes = np.union1d(common, frequent)
+        self._sketches = sketches.without(frequent)
+        order = np.argsort(self._sketches.hashes, kind="stable")
+        self._hashes, self._owners = self._sketches.hashes[order], self._sketches.owners[order]
+
+    def look_for(self, batch: list[Example]) -> None:
+        """Note which of the tested examples are the same as one of these, or nearly so."""
+        self.prompts.see([split.prompt_key(one) for one in batch])
+        self.wholes.see([split.example_key(one) for one in batch])
+        if not len(self._hashes):
+            return
+        learnt = Sketches.of(batch, self._common)
+        begins = np.searchsorted(self._hashes, learnt.hashes, "left")
+        counts = np.searchsorted(self._hashes, learnt.hashes, "right") - begins
+        for part in _parts(learnt, counts):
+            self._compare(learnt, begins[part], counts[part], learnt.owners[part])
+
+    def _compare(self, learnt: Sketches, begins: Numbers, counts: Numbers, owners: NDArray[np.int32]) -> None:
         total = int(counts.sum())
-        if not total:
-            return np.zeros(0, np.int64)
         place = np.repeat(begins - np.cumsum(counts) + counts, counts) + np.arange(total)
-        tested, learnt = self._owners[place], np.repeat(owner, counts)
-        pairs, common = np.unique(tested * BATCH + learnt, return_counts=True)
-        tested, learnt = np.divmod(pairs, BATCH)
-        sizes = self._sizes[tested]
-        union = sizes + np.bincount(owner, minlength=BATCH)[learnt] - common
-        found = (common >= near.ALIKE * union) & (sizes >= near.LEAST_PIECES)
-        return np.unique(tested[found])
+        matches = self._owners[place].astype(np.int64) * len(learnt) + np.repeat(owners, counts)
+        pairs, shared = np.unique(matches, return_counts=True)
+        enough = shared >= near.ALIKE * near.LEAST_PIECES
+        mine, theirs = np.divmod(pairs[enough], len(learnt))
+        self.alike[mine[self._sketches.alike(mine, learnt, theirs, shared[enough])]] = True
 
 
-def _pieces(batch: list[Example], common: Hashes) -> tuple[Hashes, NDArray[np.int64]]:
-    """The different pieces of each example (48 bits of their hashes), without those that very many have."""
-    hashes, owner = near.pieces(*near.told(batch))
-    if common.size:
-        kept = ~np.isin(hashes, common)
-        hashes, owner = hashes[kept], owner[kept]
-    pairs = np.unique((owner.astype(np.uint64) << _OWNER) | (hashes >> (np.uint64(64) - _OWNER)))
-    return pairs & ((np.uint64(1) << _OWNER) - np.uint64(1)), (pairs >> _OWNER).astype(np.int64)
+def _parts(learnt: Sketches, counts: Numbers) -> Iterator[slice]:
+    """The pieces of whole examples with about MOST_MATCHES matches at a time."""
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])[learnt.starts]
+    firsts = np.flatnonzero(np.diff(before[:-1] // MOST_MATCHES, prepend=-1))
+    for first, last in zip(firsts, [*firsts[1:], len(learnt)], strict=True):
+        yield slice(int(learnt.starts[first]), int(learnt.starts[last]))

@@ -6,6 +6,7 @@ in eight (chosen by its hash, so alike texts choose alike) goes into 24 minima. 
 examples have, such as an instruction that stands in each, do not count.
 """
 
+import math
 import string
 from collections.abc import Callable, Iterator, Sequence
 
@@ -27,6 +28,8 @@ LEAST_PIECES = 12
 """An example with fewer chosen pieces is too short to be nearly anything."""
 COMMON = 0.1
 """Pieces of more than this share of the examples are boilerplate."""
+LEAST_EXAMPLES = 20
+"""Of fewer nothing is."""
 MOST_COMPARED = 100_000
 """Pairs looked at closely in one dataset."""
 MOST_PIECES = 10_000
@@ -64,13 +67,21 @@ def pieces(texts: Sequence[str], owners: npt.NDArray[np.int64]) -> tuple[Hashes,
 
 def boilerplate(examples: Sequence[Example]) -> Hashes:
     """The pieces that very many of these examples have, sorted."""
-    if len(examples) < 20:
-        return np.zeros(0, np.uint64)
-    texts, owners = told(examples)
-    hashes, owner = pieces(texts, owners)
-    pairs = np.unique(np.stack([hashes, owner.astype(np.uint64)], axis=1), axis=0)
-    values, counts = np.unique(pairs[:, 0], return_counts=True)
-    return values[counts > COMMON * len(examples)]
+    values, counts = np.unique(distinct(*pieces(*told(examples)))[0], return_counts=True)
+    return values[counts > most_owners(len(examples))]
+
+
+def most_owners(examples: int, limit: float = math.inf) -> float:
+    """How many of so many examples may have a piece that still tells them apart; at most `limit`."""
+    return min(limit, COMMON * examples) if examples >= LEAST_EXAMPLES else math.inf
+
+
+def distinct(hashes: Hashes, owners: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Each piece once for each whose it is, sorted by its hash; the owners must not decrease, as in `pieces`."""
+    order = np.argsort(hashes, kind="stable")
+    hashes, owners = hashes[order], owners[order]
+    new = (np.diff(hashes, prepend=~hashes[:1]) != 0) | (np.diff(owners, prepend=-1) != 0)
+    return hashes[new], owners[new]
 
 
 def told(examples: Sequence[Example]) -> tuple[list[str], npt.NDArray[np.int64]]:

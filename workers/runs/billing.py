@@ -14,6 +14,14 @@ LOCAL_MODELS = {"local": [option.value for option in BASE_MODELS["local"]]}
 
 
 @dataclass(frozen=True)
+class Count:
+    """All tokens of a dataset, counted anew with this tokenizer."""
+
+    total: int
+    tokenizer: str
+
+
+@dataclass(frozen=True)
 class Bill:
     """Tokens of one epoch as a model counts and bills them; not `exact`: another tokenizer or limit was used."""
 
@@ -40,16 +48,26 @@ class Offer:
     exact: bool = True
 
 
+def counted_with(report: Mapping[str, Any]) -> str:
+    """The tokenizer that a report counted with."""
+    return str((report.get("tokens") or {}).get("tokenizer") or "")
+
+
+def recounted(report: Mapping[str, Any], count: Count | None) -> Mapping[str, Any]:
+    """The report with this count in place of its own."""
+    if count is None:
+        return report
+    return {**report, "tokens": {**(report.get("tokens") or {}), "total": count.total, "tokenizer": count.tokenizer}}
+
+
 def bill(report: Mapping[str, Any], provider: str, model: str) -> Bill:
     """Billed tokens of one epoch: no example counts for more than the model trains on."""
     tokens = report.get("tokens") or {}
     total = int(tokens.get("total") or 0)
     facts = prices.facts_of(model)
     limit = facts.example_tokens
-    counted_with = str(tokens.get("tokenizer") or "")
-    same = (
-        counted_with == facts.tokenizer if facts.tokenizer else provider == "stub" or counted_with.startswith("file:")
-    )
+    own = counted_with(report)
+    same = own == facts.tokenizer if facts.tokenizer else provider == "stub" or own.startswith("file:")
     if limit is None or int(tokens.get("max") or 0) <= limit:
         return Bill(total, same)
     if tokens.get("context") == limit:

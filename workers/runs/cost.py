@@ -10,7 +10,7 @@ from providers import prices
 from workers.dataprep import split
 from workers.run_status import RunStatus
 from workers.runs import billing
-from workers.runs.billing import Offer, best_fit, by_provider
+from workers.runs.billing import Count, Offer, best_fit, by_provider
 from workers.runs.choices import FOLDS, Choices, sizes
 from workers.settings import Settings
 from workers.tables import Dataset, Run
@@ -59,15 +59,19 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(session: Session, settings: Settings, choices: Choices, *, share: float = 1.0) -> Estimate:
+def estimate(
+    session: Session, settings: Settings, choices: Choices, *, share: float = 1.0, counted: Count | None = None
+) -> Estimate:
     """Figures for these choices; raises sqlalchemy's NoResultFound for an unknown dataset.
 
-    `share` is the part of the dataset that a short run of a cross-check learns from.
+    `share` is the part of the dataset that a short run of a cross-check learns from; `counted` are the dataset's
+    tokens where the report's own are not to be taken.
     """
     dataset = session.get_one(Dataset, choices.dataset_id)
     parts = sizes(dataset.examples, choices, settings.held_out_examples)
     examples = round(parts.train * share)
-    bill = billing.bill(dataset.report, choices.provider, choices.base_model)
+    report = billing.recounted(dataset.report, counted)
+    bill = billing.bill(report, choices.provider, choices.base_model)
     per_epoch = round(bill.tokens * examples / max(1, dataset.examples))
     own = per_epoch * choices.epochs
     short_runs = FOLDS if choices.cross_checked and share == 1.0 else 0
@@ -87,7 +91,7 @@ def estimate(session: Session, settings: Settings, choices: Choices, *, share: f
         dollars=price.training(tokens) if price else None,
         hosting_per_hour=price.hosting_per_hour if price else None,
         exact_tokens=bill.exact,
-        counted_with=str((dataset.report.get("tokens") or {}).get("tokenizer") or "").rsplit("/", 1)[-1],
+        counted_with=billing.counted_with(report).rsplit("/", 1)[-1],
     )
 
 

@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 
 from workers.context import Context
+from workers.dataprep.limits import UnreadableDataset
 from workers.errors import InvalidPlan, UserError
 from workers.runs import material
 from workers.runs.choices import Choices
 from workers.tables import Dataset
 
-MOST_BYTES = 20_000_000
-"""Larger files are not compared while somebody waits; the run itself does it whatever their size."""
+MOST_SECONDS = 1.0
+"""What is expected to take longer is not compared while somebody waits; the run itself does it, however long."""
+SECONDS_PER_EXAMPLE = 4e-5
+SECONDS_PER_TOKEN = 4e-7
+"""On a small machine with other work to do."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +29,28 @@ def look(context: Context, choices: Choices) -> Leaks:
 
     Raises InvalidPlan where nothing of one is left, UserError where a file is gone.
     """
-    tested, of_test = _of_one(context, choices.dataset_id, choices.test_dataset_id, "test")
-    _, of_watched = _of_one(context, choices.dataset_id, choices.validation_dataset_id, "validation")
+    both = choices.test_dataset_id is not None and choices.validation_dataset_id is not None
+    seconds = MOST_SECONDS / 2 if both else MOST_SECONDS
+    tested, of_test = _of_one(context, choices.dataset_id, choices.test_dataset_id, "test", seconds)
+    _, of_watched = _of_one(context, choices.dataset_id, choices.validation_dataset_id, "validation", seconds)
     return Leaks("\n".join(filter(None, (of_test, of_watched))), tested)
 
 
-def _of_one(context: Context, dataset_id: int, other_id: int | None, what: str) -> tuple[int, str]:
+def _of_one(context: Context, dataset_id: int, other_id: int | None, what: str, seconds: float) -> tuple[int, str]:
     if other_id is None:
         return 0, ""
     with context.db.read() as session:
         files = [session.get_one(Dataset, one) for one in (dataset_id, other_id)]
-    if sum(one.size for one in files) > MOST_BYTES:
-        return 0, (
-            f"The {what} file and the training file are too large to be compared while you wait. The run compares them "
-            f"when it starts, leaves out of the {what} what was also learnt from, and says how much that was."
-        )
+    later = (
+        f"The {what} file and the training file are too large to be compared while you wait. The run compares them "
+        f"when it starts, leaves out of the {what} what was also learnt from, and says how much that was."
+    )
+    if sum(map(_seconds, files)) > seconds or max(one.size for one in files) > material.MOST_BYTES:
+        return 0, later
     try:
-        found = material.compare(context, dataset_id, other_id)
+        found = material.compare(context, dataset_id, other_id, material.WHILE_WAITING)
+    except UnreadableDataset:
+        return 0, later
     except FileNotFoundError:
         raise UserError(f"The training file or the {what} file is not there any more. Attach it again.") from None
     if found.count and found.count == found.tested:
@@ -53,3 +62,9 @@ def _of_one(context: Context, dataset_id: int, other_id: int | None, what: str) 
         f"{files[1].name}: {found.words}. They are left out of the {what}, as a model must be tested on what it has "
         "not seen. To test on them, take them out of the training file, attach it again, and start from there."
     )
+
+
+def _seconds(row: Dataset) -> float:
+    """About how long a dataset takes to be read and compared, by its report."""
+    tokens = int((row.report.get("tokens") or {}).get("total") or 0)
+    return row.examples * SECONDS_PER_EXAMPLE + tokens * SECONDS_PER_TOKEN

@@ -13,6 +13,7 @@ from workers.errors import NotFound
 from workers.rights import Actor, Verb, allowed, require
 from workers.run_status import FINAL, RunStatus, check_transition
 from workers.runs import cost, division, plan
+from workers.runs.billing import Count
 from workers.runs.choices import FOLDS, Choices
 from workers.runs.cost import Estimate
 from workers.settings import Settings
@@ -37,10 +38,19 @@ def thread_slot(run: Run) -> str:
     return card_slot(run) if part is None else f"run:{part.run}:card"
 
 
-def start(session: Session, settings: Settings, actor: Actor, choices: Choices, request_key: str) -> Run:
+def start(
+    session: Session,
+    settings: Settings,
+    actor: Actor,
+    choices: Choices,
+    request_key: str,
+    *,
+    counted: Count | None = None,
+) -> Run:
     """Confirm a plan: the run (with those that cross-check it), its first task and its card, in one transaction.
 
-    The same `request_key` (one submission of the form) finds the run it made. Raises InvalidPlan, NotAllowed.
+    `counted` are the dataset's tokens as the plan showed them, where they were counted anew. The same `request_key`
+    (one submission of the form) finds the run it made. Raises InvalidPlan, NotAllowed.
     """
     known = session.exec(select(Run).where(Run.request_key == request_key)).one_or_none()
     if known is not None:
@@ -48,11 +58,11 @@ def start(session: Session, settings: Settings, actor: Actor, choices: Choices, 
         return known
     require(session, actor, Verb.START)
     dataset, _ = plan.checked(session, settings, actor, choices)
-    estimate = cost.estimate(session, settings, choices)
+    estimate = cost.estimate(session, settings, choices, counted=counted)
     run = _queued(session, actor, dataset, choices, estimate, request_key)
     audit(session, actor, "start", run)
     if choices.cross_checked:
-        short = cost.estimate(session, settings, choices, share=(FOLDS - 1) / FOLDS)
+        short = cost.estimate(session, settings, choices, share=(FOLDS - 1) / FOLDS, counted=counted)
         for number in range(FOLDS):
             _queued(session, actor, dataset, choices, short, f"{request_key}{PART}{number}", part=(number, run))
     return run

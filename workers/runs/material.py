@@ -16,6 +16,7 @@ from workers.dataprep import convert, families, leakage, split
 from workers.dataprep.example import Example
 from workers.dataprep.formats import ColumnMapping
 from workers.dataprep.leakage import Leakage
+from workers.dataprep.limits import Limits
 from workers.dataprep.split import Keys, Side
 from workers.runs import division
 from workers.runs.choices import Choices, sizes
@@ -23,6 +24,10 @@ from workers.runs.division import Division
 from workers.tables import Dataset, Run
 
 log = structlog.get_logger()
+
+MOST_BYTES = 20_000_000
+"""Of a file that is read while somebody waits, as it is stored and unpacked: few tokens may lie among many pictures."""
+WHILE_WAITING = Limits(max_bytes=MOST_BYTES, max_plain_bytes=MOST_BYTES)
 
 
 @contextmanager
@@ -36,12 +41,16 @@ def dataset_file(context: Context, dataset_id: int) -> Iterator[Path]:
         yield path
 
 
-def examples(context: Context, dataset_id: int, path: Path) -> Iterator[Example]:
-    """The examples of a dataset's file, read as it was checked: with the columns that somebody chose."""
+def examples(context: Context, dataset_id: int, path: Path, limits: Limits | None = None) -> Iterator[Example]:
+    """The examples of a dataset's file, read as it was checked: with the columns that somebody chose.
+
+    A file that was accepted is not refused for its size, unless `limits` say so. Raises UnreadableDataset.
+    """
     with context.db.read() as session:
         row = session.get_one(Dataset, dataset_id)
     mapping = row.mapping or row.report.get("mapping")
-    yield from convert.read_examples(path, mapping=ColumnMapping.from_json(mapping) if mapping else None)
+    limits = limits or Limits(max_bytes=path.stat().st_size)
+    yield from convert.read_examples(path, mapping=ColumnMapping.from_json(mapping) if mapping else None, limits=limits)
 
 
 def write_training(context: Context, run: Run, path: Path) -> int:
@@ -132,17 +141,22 @@ def _tested_file(context: Context, run: Run, most: int) -> Division:
     return Division(test=lines, leaked=found.count, leaked_words=found.words, of_file=True)
 
 
-def compare(context: Context, dataset_id: int, other_id: int) -> Leakage:
-    """What of the other dataset is also in the first. Raises FileNotFoundError."""
-    with _leaked(context, dataset_id, other_id) as (_, found):
+def compare(context: Context, dataset_id: int, other_id: int, limits: Limits | None = None) -> Leakage:
+    """What of the other dataset is also in the first. Raises FileNotFoundError, UnreadableDataset over the limits."""
+    with _leaked(context, dataset_id, other_id, limits) as (_, found):
         return found
 
 
 @contextmanager
-def _leaked(context: Context, dataset_id: int, other_id: int) -> Iterator[tuple[Path, Leakage]]:
+def _leaked(
+    context: Context, dataset_id: int, other_id: int, limits: Limits | None = None
+) -> Iterator[tuple[Path, Leakage]]:
     """The other dataset's file, with what of it is also in the first."""
     with dataset_file(context, dataset_id) as train, dataset_file(context, other_id) as other:
-        yield other, leakage.between(examples(context, dataset_id, train), examples(context, other_id, other))
+        yield (
+            other,
+            leakage.between(examples(context, dataset_id, train, limits), examples(context, other_id, other, limits)),
+        )
 
 
 def common_system_prompt(context: Context, run: Run) -> str:

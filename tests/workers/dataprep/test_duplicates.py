@@ -129,3 +129,12 @@ def test_looking_ends_and_says_so(monkeypatch):
         found, complete = near.pairs(spill, near.Likeness(examples.__getitem__, common), frozenset())
     assert not complete
     assert 0 < len(found) <= 5
+
+
+def test_a_piece_counts_once_for_each_who_has_it():
+    draw = random.Random(10)
+    owners = np.sort(np.array([draw.randrange(20) for _ in range(900)]))
+    hashes = np.array([draw.choice([0, 5, 2**60 + 1, 2**60 + 2, 2**64 - 1]) for _ in owners], np.uint64)
+    found = list(zip(*(one.tolist() for one in near.distinct(hashes, owners)), strict=True))
+    assert found == sorted(set(zip(hashes.tolist(), owners.tolist(), strict=True)))
+    assert len(near.distinct(hashes[:0], owners[:0])[0]) == 0

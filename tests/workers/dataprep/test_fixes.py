@@ -277,3 +277,21 @@ def test_real_files_without_what_was_found(data, tmp_path, name):
     assert summary.by_check
     assert summary.format == detected.format.id
     assert not out.read_bytes() or found_in(out) <= {"missing_system_message"}
+
+
+@pytest.mark.parametrize("spelt", [TOKEN, TOKEN.replace("g", "\\u0067")])
+def test_a_difference_shows_neither_what_was_taken_out_nor_what_stays(fixed, spelt):
+    line = json.dumps(chat({**USER, "content": "is KEY of anna@firma.de"}, ASSISTANT)).replace("KEY", spelt)
+    broken = '{"messages": "' + spelt + "\n"
+    summary, _ = fixed((line + "\n" + broken).encode(), "secret", "invalid_json")
+    (mended, dropped) = summary.differences
+    assert "is [hidden: GitHub token] of [hidden: e-mail address]" in mended.before
+    assert "is [removed: GitHub token] of [hidden: e-mail address]" in mended.after
+    assert "[hidden: GitHub token]" in dropped.before
+    assert TOKEN not in str(summary)
+
+
+def test_a_difference_of_a_huge_record_shows_no_half_of_a_key(fixed):
+    text = ("x" * 59 + "\n") * 1000 + TOKEN + " " + "y " * 20_000
+    summary, _ = fixed([chat({**USER, "content": text}, {**ASSISTANT, "x": 1})] * 2, "message_unrecognized_key")
+    assert TOKEN[:12] not in str(summary)

@@ -1,5 +1,7 @@
 """What of a test was also learnt from."""
 
+import tracemalloc
+
 import pytest
 
 from workers.dataprep import convert, leakage
@@ -48,3 +50,32 @@ def test_the_cookbooks_two_files_share_nothing(examples):
     files = [examples / f"cookbook_recipe_{name}.jsonl" for name in ("training", "validation")]
     found = leakage.between(*(convert.read_examples(one) for one in files))
     assert (found.tested, found.count) == (100, 0)
+
+
+def test_a_file_sorted_by_task_is_compared_in_little_memory_and_a_tasks_instruction_is_no_leak():
+    order = text(1, 150)
+    train = [example(f"{order} {text(number)[:60]}", "a") for number in range(300)]
+    first = [example(text(number + 5000), "a") for number in range(500)]
+    rest = [example(f"{order} {text(number)[:60]}", "b") for number in range(10_000, 12_000)]
+    tracemalloc.start()
+    found = leakage.between(train, [*first, *rest])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.tested, found.count) == (2500, 0)
+    assert most < 60_000_000
+
+
+def test_matches_are_looked_at_a_part_at_a_time(monkeypatch):
+    test = [example(TRAIN[number].messages[1].text + " indeed", TRAIN[number].answer) for number in range(0, 900, 9)]
+    whole = leakage.between(TRAIN, test)
+    monkeypatch.setattr(leakage, "MOST_MATCHES", 50)
+    assert leakage.between(TRAIN, test).leaked.tolist() == whole.leaked.tolist()
+    assert whole.alike == 100
+
+
+def test_of_a_very_long_example_little_is_kept_and_its_copy_is_found():
+    long = [example(text(number, 20_000)) for number in range(3)]
+    changed = [example(one.messages[1].text + " indeed") for one in long]
+    shorter = example(long[0].messages[1].text[: len(long[0].messages[1].text) // 2])
+    found = leakage.between([*changed, TRAIN[0]], [*long, shorter])
+    assert found.leaked.tolist() == [True] * 3 + [False]

@@ -1,5 +1,7 @@
 """Train, validation and test: the same every time, whole groups, each label's share, never too few."""
 
+import random
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -120,3 +122,26 @@ def test_pairs_that_are_nearly_the_same_are_found():
     dataset.append(example(dataset[10].messages[0].text.upper() + " and so on", line=61))
     assert families.pairs(dataset) == [(61, 11)]
     assert families.pairs([]) == []
+
+
+def test_long_examples_are_kept_together_in_little_memory(monkeypatch):
+    texts = [random.Random(number).randbytes(120_000).hex() for number in range(30)]
+
+    def dataset():
+        return (example(f"{texts[number % 30]} {number}", line=number + 1) for number in range(300))
+
+    tracemalloc.start()
+    found = families.pairs(dataset())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [(number + 1, number % 30 + 1) for number in range(30, 300)]
+    assert most < 60_000_000
+    monkeypatch.setattr(families, "MOST_PIECES", 100)
+    assert set(found) <= set(families.pairs(dataset()))
+
+
+def test_when_no_close_look_is_left_candidates_stay_together(monkeypatch):
+    words = " ".join(f"w{place * 104729 % 99991}" for place in range(80))
+    dataset = [example(f"{words} {number}", line=number + 1) for number in range(12)]
+    monkeypatch.setattr(families.near, "MOST_COMPARED", 3)
+    assert {line for line, _ in families.pairs(dataset)} == set(range(2, 13))

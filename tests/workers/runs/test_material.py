@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import pytest
 
+from workers.dataprep import convert
+from workers.dataprep.limits import Limits, UnreadableDataset
 from workers.runs import material
 from workers.runs.choices import Choices, TestOn
 from workers.tables import Dataset, Run
@@ -144,6 +147,16 @@ def test_a_test_that_was_learnt_whole_is_none(context, run, tmp_path):
     assert held_out(context, made) == []
     assert watched(context, made, tmp_path) == []
     assert "Choose a test that the model has not seen" in material.divided(context, made).note
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_file_that_was_accepted_is_read_whatever_its_size(context, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(convert, "Limits", partial(Limits, max_bytes=10))  # as where an admin allows more than usual
+    made = run([record(f"q{number}") for number in range(60)], [record("t")])
+    assert held_out(context, made) == ["t"]
+    assert len(learnt(context, made, tmp_path)) == 60
+    with pytest.raises(UnreadableDataset, match="limit"):
+        material.compare(context, made.dataset_id, made.test_dataset_id, Limits(max_bytes=10))
 
 
 def test_a_system_prompt_that_all_share(context, run):
