@@ -18,12 +18,15 @@ from workers.tables import Announcement, Consent, Dataset, Derivation, ThreadImp
 Renderer = Callable[[Session, Settings, Announcement], Drawn]
 
 
-def report(session: Session, row: Dataset) -> Drawn:
-    """The report that shows the dataset."""
+def report(session: Session, row: Dataset, *, elsewhere: bool = False) -> Drawn:
+    """The report that shows the dataset. `elsewhere`: for people of another channel, who see none of its neighbours."""
+    if row.upload_id and elsewhere:
+        return dataset_report.draw([(session.get_one(Upload, row.upload_id), row)], elsewhere=True)
     if row.upload_id:
         return _of_files(session, row.team_id, row.channel_id, row.message_ts)
     parent = session.get(Dataset, row.parent_id) if row.parent_id else None
-    return dataset_report.draw_version(row, parent, held_out=datasets.held_out_beside(session, row))
+    held_out = datasets.held_out_beside(session, row)
+    return dataset_report.draw_version(row, parent, held_out=held_out, elsewhere=elsewhere)
 
 
 def _of_files(session: Session, team_id: str, channel_id: str, message_ts: str) -> Drawn:
@@ -61,7 +64,7 @@ def _conversion(session: Session, _settings: Settings, row: Announcement) -> Dra
     blocks: list[Block] = [section(line)]
     lost = [_loss(one) for one in outcome.get("losses") or []]
     if lost:
-        blocks.append(section(escape.cut("What this format could not express:\n" + "\n".join(lost), 2900)))
+        blocks.append(section(escape.cut_escaped("What this format could not express:\n" + "\n".join(lost), 2900)))
     else:
         blocks.append(context(f"Nothing was lost. {escape.mrkdwn(TARGETS[target].words if target in TARGETS else '')}"))
     return Drawn(text=line, blocks=blocks)

@@ -9,20 +9,19 @@ _BREAK = "\N{ZERO WIDTH SPACE}"
 _PING = re.compile(r"<(?=[!@#])")
 _IMAGE = re.compile(r"!(?=\[)")
 _HELD = ("<", "!")
+_HALF_ENTITY = re.compile(r"&[a-z]{0,3}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
 def mrkdwn(text: str, most: int = 2900) -> str:
     """For text objects of type mrkdwn: shown as it is, without formatting, links or mentions."""
-    text = cut(_CONTROL.sub("", text), most)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([*_~`])", rf"{_BREAK}\1", text)
+    text = _entities(_CONTROL.sub("", text)[: most + 1])
+    return cut_escaped(re.sub(r"([*_~`])", rf"{_BREAK}\1", text), most)
 
 
 def code(text: str, most: int = 2900) -> str:
     """For the inside of a code span or block."""
-    text = cut(_CONTROL.sub("", text), most).replace("`", "ˋ")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return cut_escaped(_entities(_CONTROL.sub("", text)[: most + 1].replace("`", "ˋ")), most)
 
 
 def plain(text: str, most: int = 150) -> str:
@@ -33,6 +32,15 @@ def plain(text: str, most: int = 150) -> str:
 def cut(text: str, most: int) -> str:
     """At most so many characters, the last one an ellipsis if any are missing."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def cut_escaped(text: str, most: int) -> str:
+    """The same for text that is escaped already: never through one of its signs, such as &amp;."""
+    return text if len(text) <= most else f"{_HALF_ENTITY.sub('', text[: most - 1])}…"
+
+
+def _entities(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 class MarkdownStream:

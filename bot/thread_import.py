@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,13 @@ from bot import client as slack_client
 from workers import consents, thread_examples
 from workers.consents import Author
 from workers.context import Context
-from workers.errors import RetryLater, UserError
+from workers.errors import LeaseLost, RetryLater, UserError
 from workers.tables import ImportStatus, ThreadImport
 from workers.tasks import Lease
-from workers.thread_examples import Said
+from workers.thread_examples import MOST_MESSAGES, Said
 
 log = structlog.get_logger()
 
-MOST_MESSAGES = 2000
-"""Of a thread; the first ones are read."""
 PAGE = 200
 AGAIN_SECONDS = 5.0
 UNREADABLE = {
@@ -45,7 +43,7 @@ def read(context: Context, lease: Lease) -> None:
             return
     _, client = slack_client.of_this_process()
     try:
-        said = messages(client, wanted.channel_id, wanted.thread_ts)
+        said, cut = messages(client, wanted.channel_id, wanted.thread_ts)
         counted = thread_examples.authors(said)
         if len(counted) < 2:
             raise ThreadUnreadable("Only one person wrote here: there is no question with somebody's answer.")
@@ -58,20 +56,19 @@ def read(context: Context, lease: Lease) -> None:
     except (SlackClientError, OSError) as error:
         raise RetryLater(type(error).__name__, AGAIN_SECONDS) from error
     else:
-        consents.ask(lease, wanted.id or 0, authors, link)
+        consents.ask(lease, wanted.id or 0, authors, link, cut=cut)
 
 
 def write(context: Context, lease: Lease) -> None:
     """Make examples of the words of those who agreed. The task of kind "write_thread"."""
     wanted = _wanted(context, lease)
-    if wanted is None or wanted.status not in {ImportStatus.ASKING, ImportStatus.WRITING}:
+    agreed = consents.begin(lease, wanted.id or 0) if wanted is not None else None
+    if wanted is None or agreed is None:
         with lease.finish():
             return
     _, client = slack_client.of_this_process()
-    with context.db.read() as session:
-        agreed = consents.agreed(session, wanted)
     try:
-        said = messages(client, wanted.channel_id, wanted.thread_ts)
+        said, _ = messages(client, wanted.channel_id, wanted.thread_ts)
         people = {*thread_examples.authors(said), *thread_examples.mentioned(said)}
         names = {user_id: _called(client, user_id) for user_id in sorted(people)}
     except ThreadUnreadable as error:
@@ -86,21 +83,38 @@ def write(context: Context, lease: Lease) -> None:
         words = "No question and its answer were both written by people who agreed. Nobody's words were used."
         _give_up(lease, wanted, words)
         return
-    key = f"uploads/thread-{wanted.id}"
-    size = _store(context, key, records)
+    _keep(context, lease, wanted, agreed, records)
+
+
+def _keep(
+    context: Context, lease: Lease, wanted: ThreadImport, agreed: Collection[str], records: Iterable[dict[str, Any]]
+) -> None:
+    """Store the examples under a key of this attempt's own. Words that nothing names must not stay in storage."""
+    keys = [f"uploads/thread-{wanted.id}/{lease.task_id}-{attempt}" for attempt in range(1, lease.task.attempt + 1)]
+    for earlier in keys[:-1]:
+        context.storage.delete(earlier)
+    size = _store(context, keys[-1], records)
     name = f"thread-{wanted.thread_ts.split('.')[0]}.jsonl"
-    consents.written(lease, wanted.id or 0, name=name, key=key, size=size)
+    try:
+        kept = consents.written(lease, wanted.id or 0, agreed, name=name, key=keys[-1], size=size)
+    except (LeaseLost, RetryLater):
+        context.storage.delete(keys[-1])
+        raise
+    if not kept:
+        context.storage.delete(keys[-1])
 
 
-def messages(client: WebClient, channel_id: str, thread_ts: str) -> list[Said]:
-    """What people wrote in the thread, oldest first; bots' messages and talk to this bot left out.
+def messages(client: WebClient, channel_id: str, thread_ts: str) -> tuple[list[Said], bool]:
+    """What people wrote in the thread, oldest first, and whether it goes on after the first MOST_MESSAGES.
+
+    Bots' messages and talk to this bot are left out.
 
     Raises ThreadUnreadable, SlackApiError, SlackClientError, OSError.
     """
     bot = str(client.auth_test()["user_id"])
     found: list[Said] = []
     cursor = ""
-    while len(found) < MOST_MESSAGES:
+    while len(found) <= MOST_MESSAGES:
         try:
             page = client.conversations_replies(channel=channel_id, ts=thread_ts, limit=PAGE, cursor=cursor)
         except SlackApiError as error:
@@ -112,7 +126,7 @@ def messages(client: WebClient, channel_id: str, thread_ts: str) -> list[Said]:
         cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
         if not cursor:
             break
-    return found[:MOST_MESSAGES]
+    return found[:MOST_MESSAGES], len(found) > MOST_MESSAGES
 
 
 def _by_people(page: Iterable[dict[str, Any]], bot: str) -> list[Said]:

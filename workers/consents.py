@@ -5,19 +5,27 @@ again when it is known who agreed. No answer within `PATIENCE_SECONDS` counts as
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
 from workers import announcements, tasks, uploads
-from workers.errors import NotAllowed, NotFound, UserError
+from workers.errors import NotAllowed, NotFound, RetryLater, UserError
 from workers.rights import Actor, Verb, allowed, require
 from workers.tables import AuditEntry, Consent, ConsentAnswer, ImportStatus, Owned, Task, ThreadImport
 from workers.tasks import Lease
 
 PATIENCE_SECONDS = 3 * 24 * 3600.0
 """How long people are waited for."""
+TOO_LATE = {
+    ImportStatus.WRITING: "It is too late to answer: the examples are being written with what was answered until now. "
+    "To take your words back, ask the person who wanted them, or an admin, to delete the dataset that comes of it.",
+    ImportStatus.DONE: "It is too late to answer: the examples are written. To take your words back, ask the person "
+    "who wanted them, or an admin, to delete the dataset.",
+    ImportStatus.STOPPED: "It is over: the thread was given up, and nobody's words were used.",
+}
+"""Why an answer is not taken any more."""
 OPEN = frozenset({ImportStatus.READING, ImportStatus.ASKING, ImportStatus.WRITING})
 
 
@@ -60,13 +68,13 @@ def start(session: Session, actor: Actor, thread_ts: str, key: str) -> ThreadImp
     return made
 
 
-def ask(lease: Lease, import_id: int, authors: Sequence[Author], link: str) -> None:
-    """Ask each author, in a message of their own. Finishes the task."""
+def ask(lease: Lease, import_id: int, authors: Sequence[Author], link: str, *, cut: bool = False) -> None:
+    """Ask each author, in a message of their own. Finishes the task. `cut`: the thread has more than was read."""
     with lease.finish() as session:
         wanted = session.get_one(ThreadImport, import_id, with_for_update=True)
         if wanted.status is not ImportStatus.READING:
             return
-        wanted.status = ImportStatus.ASKING
+        wanted.status, wanted.cut = ImportStatus.ASKING, cut
         session.add(wanted)
         for author in authors:
             own = author.user_id == wanted.creator_id
@@ -100,7 +108,7 @@ def answer(session: Session, actor: Actor, consent_id: int, *, yes: bool) -> Con
     if consent.user_id != actor.user_id:
         raise NotAllowed("Only the person who wrote the words can answer that.")
     if wanted.status is not ImportStatus.ASKING:
-        raise UserError("It is too late to answer: the thread is being used already, or was given up.")
+        raise UserError(TOO_LATE.get(wanted.status, "There is nothing to answer yet."))
     consent.answer = ConsentAnswer.YES if yes else ConsentAnswer.NO
     consent.answered_at = time.time()
     session.add(consent)
@@ -135,22 +143,39 @@ def agreed(session: Session, wanted: ThreadImport) -> set[str]:
     return set(rows)
 
 
+def begin(lease: Lease, import_id: int) -> set[str] | None:
+    """From now on no answer is taken. The ids of those who agreed; None where nothing is to be written any more."""
+    with lease.write() as session:
+        wanted = session.get_one(ThreadImport, import_id, with_for_update=True)
+        if wanted.status not in {ImportStatus.ASKING, ImportStatus.WRITING}:
+            return None
+        if wanted.status is ImportStatus.ASKING:
+            _close(session, wanted)
+        return agreed(session, wanted)
+
+
 def of(session: Session, wanted: ThreadImport) -> list[Consent]:
     """Every author's answer."""
     return list(session.exec(select(Consent).where(Consent.import_id == wanted.id).order_by(col(Consent.id))))
 
 
-def written(lease: Lease, import_id: int, *, name: str, key: str, size: int) -> None:
-    """The examples are in storage: they are an upload like any other. Finishes the task."""
+def written(lease: Lease, import_id: int, used: Collection[str], *, name: str, key: str, size: int) -> bool:
+    """The examples are in storage: they are an upload like any other. Finishes the task; False: it is not wanted.
+
+    Raises RetryLater if others have agreed than those whose words were `used`.
+    """
     with lease.finish() as session:
         wanted = session.get_one(ThreadImport, import_id, with_for_update=True)
-        if wanted.status not in OPEN:
-            return
+        if wanted.status is not ImportStatus.WRITING:
+            return False
+        if set(used) != agreed(session, wanted):
+            raise RetryLater("others have agreed than those whose words were used", 0.0)
         made = f"thread:{import_id}"
         upload = uploads.add_made(session, wanted, name=name, key=key, thread_ts=wanted.thread_ts, made=made, size=size)
         wanted.status, wanted.upload_id = ImportStatus.DONE, upload.id
         session.add(wanted)
         _close_questions(session, wanted)
+        return True
 
 
 def give_up(session: Session, wanted: ThreadImport, words: str) -> None:
@@ -208,10 +233,15 @@ def _go_on_if_all_answered(session: Session, wanted: ThreadImport) -> None:
         _write(session, wanted)
 
 
-def _write(session: Session, wanted: ThreadImport) -> None:
+def _close(session: Session, wanted: ThreadImport) -> None:
+    """Take no answer any more."""
     wanted.status = ImportStatus.WRITING
     session.add(wanted)
-    show(session, wanted)
+    _close_questions(session, wanted)
+
+
+def _write(session: Session, wanted: ThreadImport) -> None:
+    _close(session, wanted)
     tasks.add(session, "write_thread", wanted.id or 0, queue="slack", team_id=wanted.team_id)
 
 

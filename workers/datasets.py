@@ -57,6 +57,20 @@ def may(session: Session, actor: Actor, verb: Verb, row: Dataset) -> bool:
     return rights.allowed(session, actor, verb, row)
 
 
+def is_home(actor: Actor, row: Dataset) -> bool:
+    """Whether the actor asks from the dataset's own channel."""
+    return actor.channel_id == row.channel_id
+
+
+def must_be_home(actor: Actor, row: Dataset) -> None:
+    """Raise NotAllowed where somebody would change, from another channel, what is shared with that one."""
+    if not is_home(actor, row):
+        raise NotAllowed(
+            f"{row.name} is shared from another channel: mend it, choose its columns or attach its test file there, "
+            "with the buttons of its report."
+        )
+
+
 def _must(session: Session, actor: Actor, row: Dataset) -> None:
     """Raise NotAllowed unless the actor is the dataset's creator or an admin."""
     if not may(session, actor, Verb.CONTROL, row):
@@ -104,14 +118,21 @@ def find(session: Session, actor: Actor, wanted: str) -> Dataset:
     number = re.fullmatch(r"#?(\d{1,9})", wanted)
     if number is not None:
         return get(session, actor, int(number[1]))
-    asked = re.fullmatch(r"(.+?)(?:[ @]?v(\d{1,6}))?", wanted)
-    name, version = (asked[1], int(asked[2] or 0)) if asked else (wanted, 0)
     rows = visible(session, actor, limit=1000)
-    for row in [row for row in rows if row.name == name] + rows:
-        spellings = {row.name.lower(), row.name.rpartition(".")[0].lower()}
-        if name.lower() in spellings and version in {0, row.version}:
-            return row
+    versioned = re.fullmatch(r"(.+?)[ @]?v(\d{1,6})", wanted)
+    found = _named(rows, wanted) or (_named(rows, versioned[1], int(versioned[2])) if versioned else None)
+    if found is not None:
+        return found
     raise NotFound(f"There is no dataset called “{wanted[:60]}” here. `/finetune data` lists those of this channel.")
+
+
+def _named(rows: Sequence[Dataset], name: str, version: int | None = None) -> Dataset | None:
+    """The first of that name, spelt exactly if there is one; of any version if none is asked for."""
+    for row in [row for row in rows if row.name == name] + list(rows):
+        spellings = {row.name.lower(), row.name.rpartition(".")[0].lower()}
+        if name.lower() in spellings and version in {None, row.version}:
+            return row
+    return None
 
 
 def versions(session: Session, row: Dataset) -> list[Dataset]:
@@ -141,6 +162,13 @@ def runs_of(session: Session, row: Dataset) -> list[Run]:
         col(Run.test_dataset_id) == row.id,
     )
     return list(session.exec(select(Run).where(using).order_by(col(Run.id).desc())))
+
+
+def runs_seen(session: Session, actor: Actor, row: Dataset) -> tuple[list[Run], int]:
+    """The runs that use it and that the actor may see, the newest first; and how many others there are."""
+    runs = runs_of(session, row)
+    seen = [run for run in runs if rights.allowed(session, actor, Verb.VIEW, run)]
+    return seen, len(runs) - len(seen)
 
 
 def status(row: Dataset) -> str:
@@ -183,19 +211,54 @@ def share(session: Session, actor: Actor, dataset_id: int, *, shared: bool) -> D
 
 def delete(session: Session, actor: Actor, dataset_id: int) -> Dataset:
     """Delete it: its files leave storage, its row stays for the runs that name it. Raises NotAllowed, UserError."""
-    session.get(Dataset, dataset_id, with_for_update=True)
+    upload = _lock(session, dataset_id)
     row = get(session, actor, dataset_id)
     deletable(session, actor, row)
     row.deleted_at = time.time()
     row.deleted_by = actor.user_id
     row.trainable = False
     row.report = {key: value for key, value in row.report.items() if key not in {"samples", "table", "findings"}}
-    row.changes = {key: value for key, value in row.changes.items() if key != "diff"}
     session.add(row)
+    _forget_words(session, row)
+    if upload is not None and upload.status is UploadStatus.STORED:  # it is being checked anew: that is not waited for
+        upload.status, upload.progress = UploadStatus.CHECKED, {}
+        session.add(upload)
     audit(session, actor, "delete", row)
-    tasks.add(session, "delete_dataset", row.id or 0, queue="cpu", team_id=row.team_id, due_in=GRACE_SECONDS)
+    remove_files(session, row)
     redraw(session, row)
     return row
+
+
+def remove_files(session: Session, row: Dataset, *, again: str = "") -> None:
+    """Have a deleted dataset's files leave storage; `again`, with a word for why, where they may have come back."""
+    key = f"delete_dataset:{row.id}:{again}" if again else ""
+    tasks.add(session, "delete_dataset", row.id or 0, queue="cpu", team_id=row.team_id, key=key, due_in=GRACE_SECONDS)
+
+
+def _lock(session: Session, dataset_id: int) -> Upload | None:
+    """Lock the dataset, so that it is now as it stays; its upload first, which is returned, as a check does."""
+    known = session.get(Dataset, dataset_id)
+    upload = None
+    if known is not None and known.upload_id:
+        upload = session.get(Upload, known.upload_id, with_for_update=True, populate_existing=True)
+    session.get(Dataset, dataset_id, with_for_update=True, populate_existing=True)
+    return upload
+
+
+def _forget_words(session: Session, row: Dataset) -> None:
+    """What other rows keep of a deleted dataset's examples: how they were mended, and what differed in them."""
+    for child in session.exec(select(Dataset).where(Dataset.parent_id == row.id)):
+        if "diff" in child.changes:
+            child.changes = {key: value for key, value in child.changes.items() if key != "diff"}
+            session.add(child)
+            if child.deleted_at is None:
+                redraw(session, child)
+    row.changes = {key: value for key, value in row.changes.items() if key != "diff"}
+    compared = select(Derivation).where(Derivation.team_id == row.team_id, Derivation.kind == DerivationKind.COMPARISON)
+    for made in session.exec(compared):
+        if row.id in {made.dataset_id, made.choice.get("other")} and "differences" in made.outcome:
+            made.outcome = {key: value for key, value in made.outcome.items() if key != "differences"}
+            session.add(made)
 
 
 def deletable(session: Session, actor: Actor, row: Dataset) -> None:
@@ -203,14 +266,18 @@ def deletable(session: Session, actor: Actor, row: Dataset) -> None:
     _must(session, actor, row)
     busy = [run for run in runs_of(session, row) if run.status not in FINAL]
     if busy:
-        names = ", ".join(f"{run.name} (run {run.id})" for run in busy[:5])
+        seen = [f"{run.name} (run {run.id})" for run in busy if rights.allowed(session, actor, Verb.VIEW, run)]
+        elsewhere = len(busy) - len(seen)
+        others = f"{elsewhere} run{'' if elsewhere == 1 else 's'} elsewhere" if elsewhere else ""
+        names = " and ".join(filter(None, (", ".join(seen[:5]), others)))
         raise UserError(f"{row.name} v{row.version} is in use by {names}. Wait for it to end, or cancel it first.")
 
 
 def choose_columns(session: Session, actor: Actor, dataset_id: int, mapping: ColumnMapping) -> Upload:
     """Say which column of a table is what: it is checked again with that. Raises UserError."""
+    upload = _lock(session, dataset_id)
     row = get(session, actor, dataset_id, verb=Verb.ATTACH)
-    upload = session.get(Upload, row.upload_id, with_for_update=True) if row.upload_id else None
+    must_be_home(actor, row)
     if upload is None:
         raise UserError("Its columns cannot be chosen any more: it is a version made from another. Attach the table.")
     if runs_of(session, row):
@@ -233,6 +300,7 @@ def choose_columns(session: Session, actor: Actor, dataset_id: int, mapping: Col
 def apply_fixes(session: Session, actor: Actor, dataset_id: int, checks: Iterable[str], key: str) -> Derivation:
     """Ask for the next version with what these checks found mended. Raises NotFound, UserError."""
     row = get(session, actor, dataset_id, verb=Verb.ATTACH)
+    must_be_home(actor, row)
     fixable = fixes(row)
     wanted = [check for check in checks if check in fixable]
     if not wanted:
@@ -241,9 +309,10 @@ def apply_fixes(session: Session, actor: Actor, dataset_id: int, checks: Iterabl
 
 
 def convert(session: Session, actor: Actor, dataset_id: int, target: str, key: str) -> Derivation:
-    """Ask for its examples as a file in another format. Raises NotFound."""
+    """Ask for its examples as a file in another format; it comes to where it is asked for. Raises NotFound."""
     row = get(session, actor, dataset_id)
-    return _ask(session, actor, row, DerivationKind.CONVERSION, {"target": target}, key)
+    there = {} if is_home(actor, row) else {"channel": actor.channel_id}
+    return _ask(session, actor, row, DerivationKind.CONVERSION, {"target": target, **there}, key)
 
 
 def compare(session: Session, actor: Actor, before_id: int, after_id: int, key: str) -> Derivation:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from workers.dataprep.example import Example, Message
+from workers.dataprep.hiding import hidden
 
 MOST_SHOWN = 15
 MOST_CHARACTERS = 1200
@@ -80,13 +81,13 @@ def _first_of_each(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def readable(example: Example) -> str:
-    """An example in a few lines."""
+    """An example in a few lines, without secrets and personal data."""
     said = [f"{one.role}: {one.text}" for one in example.messages]
     said += [f"not preferred: {one.text}" for one in example.rejected]
     if example.label is not None:
         said.append("wanted" if example.label else "not wanted")
     text = "\n".join(said).replace("\x00", "")
-    text = text.encode("utf-8", "replace").decode()
+    text = hidden(text.encode("utf-8", "replace").decode(), MOST_CHARACTERS)
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 

@@ -1,6 +1,7 @@
 """Examples cut down for reading: what a report keeps of them, as plain JSON.
 
-An example is `{line, messages, rejected, label, reference, tools}`, a message `{role, content, calls, learnt}`.
+An example is `{line, messages, rejected, label, reference, tools}`, a message `{role, content, calls, learnt}`. Keys,
+passwords and personal data are named in them, not shown.
 """
 
 import json
@@ -10,6 +11,7 @@ from typing import Any
 
 from workers.dataprep.example import Example, Message
 from workers.dataprep.formats import ColumnMapping, Table
+from workers.dataprep.hiding import hidden
 
 MOST_MESSAGES = 6
 MOST_CHARACTERS = 600
@@ -84,8 +86,8 @@ def _clean(text: Any) -> str:
 
 
 def _cut(text: str, most: int = MOST_CHARACTERS) -> str:
-    """At most so many characters."""
-    text = _clean(text)
+    """At most so many characters, nothing secret or personal among them."""
+    text = hidden(_clean(text), most)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

@@ -214,7 +214,7 @@ class Derivation(Owned, table=True):
     dataset_id: int = Field(foreign_key="dataset.id", index=True)
     kind: DerivationKind
     request_key: str = Field(unique=True)  # the click or form: a redelivered one finds its row
-    choice: dict[str, Any] = _json()  # checks to mend | target | the other dataset's id
+    choice: dict[str, Any] = _json()  # checks to mend | target | the other dataset's id; the channel to answer in
     status: DerivationStatus = DerivationStatus.ASKED
     problem: str = Field(default="", sa_type=Text)
     storage_key: str = ""  # of a conversion's file
@@ -228,6 +228,7 @@ class ThreadImport(Owned, table=True):
     request_key: str = Field(unique=True)
     thread_ts: str
     status: ImportStatus = ImportStatus.READING
+    cut: bool = False  # whether the thread is longer than what is read of one
     problem: str = Field(default="", sa_type=Text)
     upload_id: int | None = Field(default=None, foreign_key="upload.id")
 

@@ -9,12 +9,14 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 _MENTION = re.compile(r"<@(?P<id>[A-Z0-9]+)(?:\|[^>]*)?>")
 _EVERYBODY = re.compile(r"<!(?:subteam\^[A-Z0-9]+|[a-z]+)(?:\^[^|>]*)?(?:\|[^>]*)?>")
 _CHANNEL = re.compile(r"<#[A-Z0-9]+(?:\|(?P<name>[^>]*))?>")
 _LINK = re.compile(r"<(?P<url>(?:https?|mailto|tel):[^|>]+)(?:\|(?P<label>[^>]*))?>")
+MOST_MESSAGES = 2000
+"""Of a thread; the first ones are read."""
+_SEPARATOR = re.compile(r"[\s._-]+")
 SHORTEST_NAME = 3
 """Shorter names are words too often to be replaced."""
 
@@ -66,23 +68,53 @@ def mentioned(said: Iterable[Said]) -> set[str]:
     return {found["id"] for one in said for found in _MENTION.finditer(one.text)}
 
 
-def _names(
-    people: Mapping[str, str], names: Mapping[str, Sequence[str]]
-) -> tuple[re.Pattern[str] | None, dict[str, str]]:
-    """What finds a name in a text, and what is put in its place; whole names before their parts."""
-    instead: dict[str, str] = {}
+@dataclass(frozen=True)
+class _Names:
+    """What finds people's names in a text, and what is put in their place."""
+
+    pattern: re.Pattern[str]
+    exact: Mapping[str, str]
+    """Names of one word, as they are written: "Will" is a name, "will" is none."""
+    any_case: Mapping[str, str]
+    """Whole names of several words; and all of them after an @."""
+
+    def replaced(self, text: str) -> str:
+        return self.pattern.sub(self._instead, text)
+
+    def _instead(self, found: re.Match[str]) -> str:
+        name = found[0].removeprefix("@")
+        return self.exact.get(name) or self.any_case.get(name.casefold(), "[somebody]")
+
+
+def _names(people: Mapping[str, str], names: Mapping[str, Sequence[str]]) -> _Names | None:
+    exact: dict[str, str] = {}
+    whole: dict[str, str] = {}
+    any_case: dict[str, str] = {}
     for user_id, called in names.items():
-        for name in called:
-            for part in (name, *re.split(r"[\s._-]+", name)):
-                if len(part) >= SHORTEST_NAME:
-                    instead.setdefault(part.casefold(), people[user_id])
-    if not instead:
-        return None, {}
-    longest_first = sorted(instead, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)@?(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE), instead
+        words = {word for name in called for word in _SEPARATOR.split(name) if len(word) >= SHORTEST_NAME}
+        for name in (*called, *words):
+            if len(name) >= SHORTEST_NAME:
+                any_case.setdefault(name.casefold(), people[user_id])
+                if _SEPARATOR.search(name):
+                    whole.setdefault(name.casefold(), people[user_id])
+        for word in words:
+            spellings = {word, word.capitalize()} if word.islower() else {word}
+            if word.islower() and word.capitalize() in words:
+                continue  # "will" is only what Will's account is called
+            for spelt in spellings:
+                exact.setdefault(spelt, people[user_id])
+    if not any_case:
+        return None
+    pattern = rf"(?<!\w)(?:(?i:@(?:{_either(any_case)})|(?:{_either(whole)}))|(?:{_either(exact)}))(?!\w)"
+    return _Names(re.compile(pattern), exact, any_case)
 
 
-def _without_names(text: str, people: Mapping[str, str], named: tuple[Any, Mapping[str, str]]) -> str:
+def _either(names: Iterable[str]) -> str:
+    """A pattern for any of the names, the longest first; one that finds nothing where there are none."""
+    return "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or r"(?!)"
+
+
+def _without_names(text: str, people: Mapping[str, str], named: _Names | None) -> str:
     """The text as it was written, with people, groups and channels replaced, and Slack's markup gone."""
     text = _MENTION.sub(lambda found: people.get(found["id"], "[somebody]"), text)
     text = _EVERYBODY.sub("[everybody]", text)
@@ -91,7 +123,6 @@ def _without_names(text: str, people: Mapping[str, str], named: tuple[Any, Mappi
     text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     text = re.sub(r"<([!@#])", r"‹\1", text)  # what only looks like a mention must not become one in an answer
     text = re.sub(r"(?<!\w)@(channel|here|everyone)\b", "[everybody]", text)
-    pattern, instead = named
-    if pattern is not None:
-        text = pattern.sub(lambda found: instead[found[0].removeprefix("@").casefold()], text)
+    if named is not None:
+        text = named.replaced(text)
     return text.replace("\x00", "").strip()

@@ -19,6 +19,7 @@ from workers.tasks import Lease
 
 MOST_FILES = 10
 """Files of one message beyond these are refused (each in the report)."""
+TOO_MANY = f"Only the first {MOST_FILES} files of a message are read. Attach it to another message."
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,33 @@ def receive(
     message_ts: str,
     files: Sequence[ReceivedFile],
     thread_ts: str = "",
-    meant_for: DatasetRole | None = None,
 ) -> list[Upload]:
     """Record the files of one message and ask for their download. Asking again changes nothing.
 
     Their report goes into the thread `thread_ts`: the message's own where it does not stand in one already.
     """
+    return _receive(session, actor, message_ts, files, thread_ts or message_ts)
+
+
+def attach_test(session: Session, actor: Actor, dataset_id: int, files: Sequence[ReceivedFile]) -> list[Upload]:
+    """Record a file to test on as if it had come with the dataset. Raises NotFound, NotAllowed."""
+    row = datasets.get(session, actor, dataset_id, verb=Verb.ATTACH)
+    datasets.must_be_home(actor, row)
+    return _receive(session, actor, row.message_ts, files, row.thread_ts, DatasetRole.TEST)
+
+
+def _receive(
+    session: Session,
+    actor: Actor,
+    message_ts: str,
+    files: Sequence[ReceivedFile],
+    thread_ts: str,
+    meant_for: DatasetRole | None = None,
+) -> list[Upload]:
+    """`thread_ts` is empty where the report stands in the channel itself."""
     require(session, actor, Verb.ATTACH)
     uploads = []
-    for file in files[:MOST_FILES]:
+    for place, file in enumerate(files):
         known = session.exec(
             select(Upload).where(
                 Upload.team_id == actor.team_id,
@@ -61,14 +80,17 @@ def receive(
                 creator_id=actor.user_id,
                 slack_file_id=file.slack_file_id,
                 message_ts=message_ts,
-                thread_ts=thread_ts or message_ts,
+                thread_ts=thread_ts,
                 name=file.name[:255],
                 size=file.size,
                 meant_for=str(meant_for or ""),
             )
+            if place >= MOST_FILES:
+                known.status, known.problem = UploadStatus.REFUSED, TOO_MANY
             session.add(known)
             session.flush()
-            tasks.add(session, "download", known.id or 0, queue="slack", team_id=actor.team_id)
+            if known.status is UploadStatus.RECEIVED:
+                tasks.add(session, "download", known.id or 0, queue="slack", team_id=actor.team_id)
         uploads.append(known)
     return uploads
 

@@ -29,11 +29,16 @@ PARTS = (
     ("system", "What it is told about its task (system)"),
 )
 """The parts of an example that a column can be, and how a form asks for each."""
+MOST_DIFFERING = 900
+"""Characters of an example before or after."""
 OPTIONAL = {"prompt": "(none: the answers are plain text)", "system": "(none)"}
 
 
 def _carried(dataset: Dataset, channel_id: str) -> str:
-    return json.dumps({"channel": channel_id, "dataset": dataset.id, "thread": dataset.thread_ts})
+    thread_ts = (
+        dataset.thread_ts if dataset.channel_id == channel_id else ""
+    )  # a thread of another channel is none here
+    return json.dumps({"channel": channel_id, "dataset": dataset.id, "thread": thread_ts})
 
 
 def opened(view: Mapping[str, Any]) -> tuple[str, int]:
@@ -43,7 +48,7 @@ def opened(view: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def thread(view: Mapping[str, Any]) -> str:
-    """The thread of the dataset's report; empty if it stands in the channel."""
+    """The thread of the dataset's report; empty if it stands in the channel, or in another one."""
     return str(json.loads(view.get("private_metadata") or "{}").get("thread") or "")
 
 
@@ -128,7 +133,7 @@ def chosen_checks(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def changes(dataset: Dataset, parent: Dataset | None) -> Block:
+def changes(dataset: Dataset, parent: Dataset | None, *, with_examples: bool = True) -> Block:
     """A window with what was done to make this version, and the first examples before and after."""
     done = dataset.changes
     before = f" from v{parent.version}" if parent else ""
@@ -145,7 +150,7 @@ def changes(dataset: Dataset, parent: Dataset | None) -> Block:
     )
     if by_check:
         blocks.append(section(by_check))
-    blocks += differences(done.get("diff") or [])
+    blocks += differences(done.get("diff") or []) if with_examples else []
     return modal("changes", "Differences", blocks[:99])
 
 
@@ -159,8 +164,8 @@ def differences(found: Sequence[Mapping[str, Any]], most: int = 15) -> list[Bloc
         lines = [f"*{place}* {what}"]
         if before and after:
             before, after = _around_the_change(before, after)
-        lines += [f"```- {escape.code(before, 900)}```"] if before else []
-        lines += [f"```+ {escape.code(after, 900)}```"] if after else []
+        lines += [f"```- {escape.code(before, MOST_DIFFERING)}```"] if before else []
+        lines += [f"```+ {escape.code(after, MOST_DIFFERING)}```"] if after else []
         blocks.append(section("\n".join(lines)))
     return blocks
 
@@ -179,10 +184,11 @@ def _around_the_change(before: str, after: str, most: int = 400) -> tuple[str, s
 def conversion(dataset: Dataset, channel_id: str, targets: Sequence[tuple[str, str]]) -> Block:
     """The formats that it can be written in: (id, description)."""
     options = [option(escape.plain(target, 75), target, escape.plain(words, 75)) for target, words in targets]
+    place = "the report's thread" if dataset.channel_id == channel_id else "this channel"
     blocks = [
         section(f"*{escape.mrkdwn(dataset.name, 120)}* v{dataset.version} · {counted(dataset.examples, 'example')}"),
         field_block("target", "Write it as", select("value", options, dataset.format)),
-        context("The file comes into the report's thread. What the format cannot express is said there, line by line."),
+        context(f"The file comes into {place}. What the format cannot express is said there, line by line."),
     ]
     return modal(
         "convert_form", "Download converted", blocks, submit="Write the file", close="Not now",

@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 
 from bot import escape
 from bot.blocks.dataset_report import FORMATS, ROLES, menu, size
-from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, overflow, section
+from bot.blocks.elements import (
+    MOST_MESSAGE,
+    Block,
+    Drawn,
+    actions,
+    button,
+    characters,
+    confirm,
+    context,
+    fitting,
+    overflow,
+    section,
+)
 from bot.blocks.findings import counted
 from workers import datasets
 from workers.tables import Dataset, Run
@@ -49,8 +61,16 @@ def who(row: Dataset, channel_id: str) -> str:
     return "for the whole workspace" if row.shared else f"for {where}"
 
 
-def show(row: Dataset, versions: Sequence[Dataset], runs: Sequence[Run], report: Drawn, channel_id: str) -> Drawn:
-    """One dataset: its report, its versions and the runs that used it."""
+def show(
+    row: Dataset,
+    versions: Sequence[Dataset],
+    runs: Sequence[Run],
+    report: Drawn,
+    channel_id: str,
+    *,
+    elsewhere: int = 0,
+) -> Drawn:
+    """One dataset: its report, its versions and the runs that used it; so many of them `elsewhere` are only counted."""
     parts = [
         f"Dataset {row.id}", f"v{row.version}", size(row.size), FORMATS.get(row.format, row.format), ROLES[row.role],
         who(row, channel_id), f"by <@{row.creator_id}>", f"sha256 `{row.sha256[:12]}…`",
@@ -60,10 +80,15 @@ def show(row: Dataset, versions: Sequence[Dataset], runs: Sequence[Run], report:
     if others:
         compare = next(one.id for one in versions if one.id != row.id)
         facts.append(f"Other versions: {', '.join(others)}. Compare: `/finetune data diff {compare} {row.id}`")
-    if runs:
-        named = ", ".join(f"{escape.mrkdwn(run.name, 40)} (run {run.id})" for run in runs[:8])
-        facts.append(f"Used by {named}")
-    return Drawn(text=report.text, blocks=[*report.blocks[:40], *(context(one) for one in facts)])
+    used = [f"{escape.mrkdwn(run.name, 40)} (run {run.id})" for run in runs[:8]]
+    if elsewhere:
+        used.append(f"{'and ' if used else ''}{counted(elsewhere, 'run')} elsewhere")
+    if used:
+        facts.append(f"Used by {', '.join(used)}")
+    below: list[Block] = [context(one) for one in facts]
+    most = MOST_MESSAGE - characters(below)
+    above = fitting(report.blocks[:45], "… the rest of its report does not fit into this message.", most=most)
+    return Drawn(text=report.text, blocks=[*above, *below])
 
 
 def ask_deletion(row: Dataset) -> Drawn:
@@ -96,4 +121,4 @@ def comparison(before: Dataset, after: Dataset, outcome: Mapping[str, object]) -
     first = outcome.get("differences")
     blocks = [section(f"{title}\n{line}"), *differences(first if isinstance(first, list) else [], most=6)]
     text = f"{counts['added']:,} added, {counts['removed']:,} removed, {counts['changed']:,} changed"
-    return Drawn(text=text, blocks=blocks)
+    return Drawn(text=text, blocks=fitting(blocks, "… more examples do not fit into this message."))

@@ -5,7 +5,19 @@ from typing import Any
 
 from bot import escape
 from bot.blocks import findings
-from bot.blocks.elements import Block, Drawn, actions, bar, button, context, header, option, overflow, section
+from bot.blocks.elements import (
+    Block,
+    Drawn,
+    actions,
+    bar,
+    button,
+    context,
+    fitting,
+    header,
+    option,
+    overflow,
+    section,
+)
 from bot.blocks.findings import counted
 from workers.datasets import FEW_EXAMPLES, fixes
 from workers.runs import cost
@@ -38,11 +50,13 @@ LAYOUTS = {
     "folder": "a datasets folder",
     "hf": "from the hub",
 }
+ELSEWHERE = "It is shared from another channel. It is mended, and its columns and test file are chosen, only there."
+LEFT_OUT = "… the rest does not fit into one message: `/finetune data` lists every file."
 Shown = tuple[Upload, Dataset | None]
 
 
-def draw(files: Sequence[Shown]) -> Drawn:
-    """The report on all files of one message."""
+def draw(files: Sequence[Shown], *, elsewhere: bool = False) -> Drawn:
+    """The report on all files of one message. `elsewhere`: in another channel than theirs, where none is changed."""
     ready = [dataset for _, dataset in files if dataset is not None and _is_ready(dataset)]
     held_out = any(one.role is not DatasetRole.TRAIN for one in ready)
     several = len(files) > 1
@@ -53,11 +67,11 @@ def draw(files: Sequence[Shown]) -> Drawn:
         elif dataset is None or upload.status is UploadStatus.REFUSED:
             blocks.append(_refused(upload))
         else:
-            blocks += _checked(dataset, several=several, held_out=held_out)
-    return Drawn(text=_title(files, ready), blocks=_fitting(blocks))
+            blocks += _checked(dataset, several=several, held_out=held_out, elsewhere=elsewhere)
+    return Drawn(text=_title(files, ready), blocks=fitting(blocks, LEFT_OUT))
 
 
-def draw_version(dataset: Dataset, parent: Dataset | None, *, held_out: bool) -> Drawn:
+def draw_version(dataset: Dataset, parent: Dataset | None, *, held_out: bool, elsewhere: bool = False) -> Drawn:
     """The report on a version that was made from another."""
     done = dataset.changes
     changed, dropped = int(done.get("changed") or 0), int(done.get("dropped") or 0)
@@ -65,26 +79,37 @@ def draw_version(dataset: Dataset, parent: Dataset | None, *, held_out: bool) ->
     parts = [f"{counted(dropped, 'example')} removed"] if dropped else []
     parts += [f"{counted(changed, 'example')} changed"] if changed else []
     line = f"🛠️ Made from {before}, which stays as it was: {' and '.join(parts) or 'nothing to change'}."
-    blocks = [context(line), *_checked(dataset, several=False, held_out=held_out)]
-    return Drawn(text=f"{_mark(dataset)} {escape.mrkdwn(dataset.name, 80)} v{dataset.version}", blocks=blocks)
+    blocks = [context(line), *_checked(dataset, several=False, held_out=held_out, elsewhere=elsewhere)]
+    text = f"{_mark(dataset)} {escape.mrkdwn(dataset.name, 80)} v{dataset.version}"
+    return Drawn(text=text, blocks=fitting(blocks, LEFT_OUT))
 
 
 def _is_ready(dataset: Dataset) -> bool:
     return dataset.trainable and dataset.deleted_at is None
 
 
+def _is_to_learn(dataset: Dataset) -> bool:
+    return _is_ready(dataset) and dataset.role is DatasetRole.TRAIN
+
+
+def _starts_here(dataset: Dataset) -> bool:
+    """Whether something that is set up here trains on it."""
+    return cost.best_fit(cost.by_provider(dataset.report)) is not None
+
+
 def _title(files: Sequence[Shown], ready: Sequence[Dataset]) -> str:
     if any(upload.status in {UploadStatus.RECEIVED, UploadStatus.STORED} for upload, _ in files):
         return "⏳ Checking"
     if len(ready) == len(files):
-        return "✅ Ready to train" if len(files) == 1 else f"✅ {len(files)} files, ready to train"
+        state = "ready to train" if all(_starts_here(one) for one in ready if _is_to_learn(one)) else "without errors"
+        return f"✅ {state.capitalize()}" if len(files) == 1 else f"✅ {len(files)} files, {state}"
     if not ready:
         guessed = [one for _, one in files if one is not None and one.report.get("guessed")]
         return "❓ Which column is what?" if guessed else "❌ Nothing to train on yet"
     return f"⚠️ {len(ready)} of {len(files)} files can be used"
 
 
-def _checked(dataset: Dataset, *, several: bool, held_out: bool) -> list[Block]:
+def _checked(dataset: Dataset, *, several: bool, held_out: bool, elsewhere: bool) -> list[Block]:
     report = dataset.report
     if dataset.deleted_at is not None:
         who = f" by <@{dataset.deleted_by}>" if dataset.deleted_by else ""
@@ -93,13 +118,16 @@ def _checked(dataset: Dataset, *, several: bool, held_out: bool) -> list[Block]:
     blocks = [section("\n".join(lines))]
     found = findings.summary(report, most=3 if several else findings.MOST_KINDS)
     if found and not report.get("guessed"):
-        blocks.append(section(escape.cut(found, 2900)))
-    few = _is_ready(dataset) and dataset.role is DatasetRole.TRAIN and dataset.examples < FEW_EXAMPLES and not held_out
+        blocks.append(section(escape.cut_escaped(found, 2900)))
+    starts = _is_to_learn(dataset) and _starts_here(dataset)
+    few = starts and dataset.examples < FEW_EXAMPLES and not held_out
     if few:
         blocks.append(section(_few(dataset)))
-    if _is_ready(dataset) and dataset.role is DatasetRole.TRAIN:
+    if _is_to_learn(dataset):
         blocks.append(context(_fit(dataset)))
-    blocks.append(_buttons(dataset, few=few))
+    if elsewhere:
+        blocks.append(context(ELSEWHERE))
+    blocks.append(_buttons(dataset, few=few, starts=starts, elsewhere=elsewhere))
     return blocks
 
 
@@ -143,40 +171,43 @@ def _verdict(dataset: Dataset) -> str:
     reason = f" ({escape.mrkdwn(dataset.role_reason, 80)})" if dataset.role_reason else ""
     kinds = len(report.get("counts") or {})
     look = f" {counted(kinds, 'thing')} to look at:" if kinds else " Nothing to mend."
-    ready = "Ready to train" if dataset.role is DatasetRole.TRAIN else "Ready"
+    ready = "Ready"
+    if dataset.role is DatasetRole.TRAIN:
+        ready = "Ready to train" if _starts_here(dataset) else "No errors, but nothing here trains on it"
     return f"✅ *{ready}.* {ROLES[dataset.role].capitalize()}{reason}.{look}"
 
 
-def _buttons(dataset: Dataset, *, few: bool) -> Block:
-    """At most five: what one wants next first."""
+def _buttons(dataset: Dataset, *, few: bool, starts: bool, elsewhere: bool) -> Block:
+    """At most five: what one wants next first; nothing that changes it where it is shown elsewhere."""
     number = str(dataset.id)
     report = dataset.report
     guessed = bool(report.get("guessed"))
     made = []
-    if guessed:
+    if guessed and not elsewhere:
         made.append(button("Choose columns", "choose_columns", number, style="primary"))
-    elif dataset.trainable and dataset.role is DatasetRole.TRAIN:
+    elif starts:
         made.append(button("Start fine-tuning", "start_from_report", number, style="primary"))
-    if few:
+    if few and not elsewhere:
         made.append(button("Attach a test file", "attach_test", number))
-    if fixes(dataset) and not guessed:
+    if fixes(dataset) and not guessed and not elsewhere:
         style = "" if dataset.trainable else "primary"
         made.append(button("Apply fixes", "fix_dataset", number, style=style))
     made.append(button("Preview", "preview_dataset", number))
-    if dataset.changes.get("diff"):
+    if dataset.changes.get("diff") and not elsewhere:
         made.append(button("Show differences", "show_changes", number))
     if not guessed and dataset.examples:
         made.append(button("Download converted", "convert_dataset", number))
-    return actions(*made, overflow("dataset_menu", menu(dataset)))
+    return actions(*made, overflow("dataset_menu", menu(dataset, elsewhere=elsewhere)))
 
 
-def menu(dataset: Dataset, *, card: bool = True) -> list[Block]:
+def menu(dataset: Dataset, *, card: bool = True, elsewhere: bool = False) -> list[Block]:
     """What else can be done; `card`: beside the buttons of the report."""
     number = str(dataset.id)
     made = [] if card else [option("Show its report", f"show:{number}"), option("Preview", f"preview:{number}")]
     if card and (dataset.report.get("counts") or {}):
         made.append(option("All findings", f"findings:{number}"))
-    if card and dataset.report.get("table") and dataset.upload_id and not dataset.report.get("guessed"):
+    choosable = dataset.report.get("table") and dataset.upload_id and not dataset.report.get("guessed")
+    if card and choosable and not elsewhere:
         made.append(option("Choose other columns", f"columns:{number}"))
     shared = option("Keep it to its channel", f"unshare:{number}")
     made.append(shared if dataset.shared else option("Share with the workspace", f"share:{number}"))
@@ -190,8 +221,11 @@ def _fit(dataset: Dataset) -> str:
     best = cost.best_fit(offers)
     if best is not None:
         return f"💡 Best fit: {escape.mrkdwn(best.words, 200)}"
-    elsewhere = next((f" {one.words}." for one in offers if one.fits), "")
-    return f"💡 Nothing that is set up here trains on it (method {dataset.method}).{escape.mrkdwn(elsewhere, 250)}"
+    would = next((f" This would: {one.words}." for one in offers if one.fits), "")
+    return (
+        f"💡 Nothing that is set up here trains on it (method {dataset.method}).{escape.mrkdwn(would, 250)} "
+        "*Download converted* writes it in other formats, to train elsewhere."
+    )
 
 
 def _few(dataset: Dataset) -> str:
@@ -233,17 +267,6 @@ def _name(dataset: Dataset) -> str:
 def _mark(dataset: Dataset) -> str:
     if dataset.report.get("guessed"):
         return "❓"
-    return "✅ Ready to train:" if dataset.trainable else "❌ Not trainable yet:"
-
-
-def _fitting(blocks: list[Block]) -> list[Block]:
-    """What Slack shows in one message: 50 blocks, and no more text than it takes."""
-    fitting: list[Block] = []
-    left = 10_000
-    for block in blocks[:50]:
-        left -= sum(len(str(one.get("text") or "")) for one in [block.get("text") or {}, *block.get("elements", [])])
-        if left < 0:
-            fitting[48:] = []
-            return [*fitting, context("… the rest does not fit into one message: `/finetune data` lists every file.")]
-        fitting.append(block)
-    return fitting
+    if dataset.trainable:
+        return "✅ Ready to train:" if _starts_here(dataset) else "✅ Without errors:"
+    return "❌ Not trainable yet:"

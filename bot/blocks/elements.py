@@ -1,12 +1,15 @@
 """The small pieces of Block Kit that everything else is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 Block = dict[str, Any]
 
 MOST_FALLBACK = 3500
+MOST_BLOCKS = 50
+MOST_MESSAGE = 10_000
+"""Characters of a message's blocks; Slack shows some more."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,26 @@ def modal(
     if submit:
         made["submit"] = {"type": "plain_text", "text": submit[:24]}
     return made
+
+
+def fitting(blocks: Sequence[Block], left_out: str, *, most: int = MOST_MESSAGE) -> list[Block]:
+    """The first of the blocks, as many as Slack takes in one message; `left_out` says so where some are missing."""
+    kept: list[Block] = []
+    left = most - len(left_out)
+    for block in blocks:
+        left -= characters(block)
+        if left < 0:
+            return [*kept[: MOST_BLOCKS - 1], context(left_out)]
+        kept.append(block)
+    return kept if len(kept) <= MOST_BLOCKS else [*kept[: MOST_BLOCKS - 1], context(left_out)]
+
+
+def characters(value: object) -> int:
+    """How much text is shown in a block, or in anything in it."""
+    if isinstance(value, Mapping):
+        own = value.get("text")
+        return (len(own) if isinstance(own, str) else 0) + sum(characters(one) for one in value.values())
+    return sum(characters(one) for one in value) if isinstance(value, list) else 0
 
 
 def bar(share: float, width: int = 20) -> str:

@@ -66,7 +66,7 @@ def everything(dataset: Dataset) -> Block:
         known = CATALOGUE.get(check)
         about = f"{known.about} {known.do}" if known else check.replace("_", " ")
         blocks.append(section(f"{mark} *{count:,}* × *{escape.mrkdwn(about, 200)}*"))
-        blocks.append(section(escape.cut("\n".join(lines), 2900)))
+        blocks.append(section(escape.cut_escaped("\n".join(lines), 2900)))
     blocks.append(context(f"`finetune-bot check --json {escape.code(dataset.name, 60)}` lists up to 100 of each kind."))
     return modal("findings", "Findings", blocks[:99])
 

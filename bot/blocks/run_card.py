@@ -3,6 +3,7 @@
 from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, bar, button, confirm, context, section
 from workers.run_status import FINAL, RunStatus
+from workers.runs import division
 from workers.runs.cost import duration
 from workers.tables import Run
 
@@ -36,8 +37,11 @@ def draw(run: Run, *, ahead: int = 0) -> Drawn:
     if figures:
         blocks.append(section("\n".join(figures)))
     if run.status is RunStatus.READY:
-        verdict = escape.mrkdwn(str(run.progress.get("verdict") or ""), 600)
-        blocks.append(section(f"{verdict}\n💬 Reply in this thread to chat with it.".strip()))
+        lines = [escape.mrkdwn(str(run.progress.get("verdict") or ""), 600)]
+        if division.part_of(run) is None:  # a short run of a cross-check has no model that is kept
+            lines.append("💬 Reply in this thread to chat with it.")
+        said = "\n".join(filter(None, lines))
+        blocks += [section(said)] if said else []
     if run.status_reason:
         blocks.append(section(escape.mrkdwn(run.status_reason, 600)))
     blocks.append(context(_footer(run)))

@@ -6,6 +6,7 @@ from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, section
 from bot.blocks.findings import counted
 from workers.tables import Consent, ConsentAnswer, ImportStatus, ThreadImport
+from workers.thread_examples import MOST_MESSAGES
 
 
 def card(wanted: ThreadImport, consents: Sequence[Consent]) -> Drawn:
@@ -29,6 +30,8 @@ def card(wanted: ThreadImport, consents: Sequence[Consent]) -> Drawn:
             words = f"🧵 Made into training data with the words of {counted(yes, 'author')}; its report follows."
         case ImportStatus.STOPPED:
             words = f"🧵 Not made into training data. {escape.mrkdwn(wanted.problem, 600)}"
+    if wanted.cut and wanted.status is not ImportStatus.STOPPED:
+        words += f" It is long: only its first {MOST_MESSAGES:,} messages are read."
     blocks: list[Block] = [section(words)]
     if wanted.status is ImportStatus.ASKING:
         question = confirm(

@@ -32,8 +32,9 @@ def carry_out(session: Session, settings: Settings, actor: Actor, wanted: comman
 def show(session: Session, actor: Actor, row: Dataset) -> Drawn:
     """One dataset with its report, its versions and its runs."""
     others = [one for one in datasets.versions(session, row) if datasets.may(session, actor, Verb.VIEW, one)]
-    drawn = dataset_announcements.report(session, row)
-    return dataset_list.show(row, others, datasets.runs_of(session, row), drawn, actor.channel_id)
+    drawn = dataset_announcements.report(session, row, elsewhere=not datasets.is_home(actor, row))
+    runs, elsewhere = datasets.runs_seen(session, actor, row)
+    return dataset_list.show(row, others, runs, drawn, actor.channel_id, elsewhere=elsewhere)
 
 
 def ask_deletion(session: Session, actor: Actor, row: Dataset) -> Drawn:

@@ -15,7 +15,7 @@ from workers.dataprep.convert import TARGETS
 from workers.dataprep.formats import ColumnMapping
 from workers.errors import UserError
 from workers.rights import Actor, Verb
-from workers.tables import Dataset, DatasetRole
+from workers.tables import Dataset
 from workers.uploads import ReceivedFile
 
 
@@ -57,6 +57,8 @@ def _window(session: Session, actor: Actor, action_id: str, dataset_id: int) -> 
     """The window or form that a button opens. Raises UserError."""
     changing = action_id in {"choose_columns", "fix_dataset", "attach_test"}
     row = datasets.get(session, actor, dataset_id, verb=Verb.ATTACH if changing else Verb.VIEW)
+    if changing:
+        datasets.must_be_home(actor, row)
     match action_id:
         case "choose_columns":
             mapping = ColumnMapping.from_json(row.mapping) if row.mapping else ColumnMapping()
@@ -71,7 +73,9 @@ def _window(session: Session, actor: Actor, action_id: str, dataset_id: int) -> 
         case "attach_test":
             return dataset_forms.test_file(row, actor.channel_id)
         case "show_changes":
-            return dataset_forms.changes(row, session.get(Dataset, row.parent_id) if row.parent_id else None)
+            parent = session.get(Dataset, row.parent_id) if row.parent_id else None
+            seen = parent is not None and datasets.may(session, actor, Verb.VIEW, parent)
+            return dataset_forms.changes(row, parent, with_examples=seen)
         case "findings":
             return findings.everything(row)
     return examples.preview(row)
@@ -182,7 +186,7 @@ def _register_forms(app: App, desk: Desk) -> None:
         with desk.context.db.write() as session:
             datasets.apply_fixes(session, actor, dataset_id, checks, f"{actor.team_id}:view:{view['id']}")
         ack()
-        _say(desk, body, context, actor, "🛠️ The new version is being made; its report comes next in this thread.")
+        _say(desk, body, context, actor, "🛠️ The new version is being made; its report comes next.")
 
     @app.view("convert_form")
     def convert(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -193,7 +197,7 @@ def _register_forms(app: App, desk: Desk) -> None:
         with desk.context.db.write() as session:
             datasets.convert(session, actor, dataset_id, target, f"{actor.team_id}:view:{view['id']}")
         ack()
-        _say(desk, body, context, actor, f"📄 The file is being written as {target}; it comes next in this thread.")
+        _say(desk, body, context, actor, f"📄 The file is being written as {target}; it comes next.")
 
     @app.view("test_file_form")
     def attach(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -203,11 +207,7 @@ def _register_forms(app: App, desk: Desk) -> None:
             ReceivedFile(str(one["id"]), str(one.get("name") or "file"), int(one.get("size") or 0)) for one in found
         ]
         with desk.context.db.write() as session:
-            row = datasets.get(session, actor, dataset_id, verb=Verb.ATTACH)
-            uploads.receive(
-                session, actor, message_ts=row.message_ts, files=files, thread_ts=row.thread_ts,
-                meant_for=DatasetRole.TEST,
-            )  # fmt: skip
+            uploads.attach_test(session, actor, dataset_id, files)
         ack()
 
 
@@ -218,7 +218,7 @@ def _submitted(desk: Desk, body: Body, context: BoltContext) -> tuple[dict[str, 
 
 
 def _say(desk: Desk, body: Body, context: BoltContext, actor: Actor, text: str) -> None:
-    """Tell the person alone, in the thread of the report."""
+    """Tell the person alone: in the thread of the report, or in the channel where it was clicked."""
     with after_ack(desk, body, context):
         thread_ts = dataset_forms.thread(body["view"])
         tell(desk.client, context, words.note(text), channel_id=actor.channel_id, thread_ts=thread_ts)

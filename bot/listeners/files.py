@@ -1,7 +1,7 @@
 """A file attached to a message: recorded before the ack, then downloaded and checked as tasks.
 
-A message comes as `message` of subtype `file_share`; pictures and office documents in a channel are none
-of our business, unless the bot is mentioned or it is a direct message.
+A message comes as `message` of subtype `file_share`; pictures and office documents other than spreadsheets are none
+of our business in a channel, unless the bot is mentioned or it is a direct message.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +16,9 @@ from workers.uploads import ReceivedFile
 OTHER_PEOPLES = ("image/", "video/", "audio/", "application/pdf", "application/vnd.slack", "application/msword",
                  "application/vnd.openxmlformats", "application/vnd.ms-", "application/vnd.google")  # fmt: skip
 """Kinds of files that teams share all day, and that are no datasets."""
+SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+TABLES = (".xlsx", ".csv")
+"""What some machines call an office document of another kind, and is a table all the same."""
 
 
 def register(app: App, desk: Desk) -> None:
@@ -45,5 +48,10 @@ def _received(event: Mapping[str, Any], bot_user_id: str) -> list[ReceivedFile]:
     return [
         ReceivedFile(file["id"], str(file.get("name") or "file"), int(file.get("size") or 0))
         for file in event.get("files") or []
-        if addressed or not str(file.get("mimetype") or "").startswith(OTHER_PEOPLES)
+        if addressed or _may_be_data(file)
     ]
+
+
+def _may_be_data(file: Mapping[str, Any]) -> bool:
+    kind, name = str(file.get("mimetype") or ""), str(file.get("name") or "")
+    return kind == SPREADSHEET or name.lower().endswith(TABLES) or not kind.startswith(OTHER_PEOPLES)

@@ -24,6 +24,7 @@ def upgrade() -> None:
     sa.Column('request_key', sa.String(), nullable=False),
     sa.Column('thread_ts', sa.String(), nullable=False),
     sa.Column('status', sa.Enum('READING', 'ASKING', 'WRITING', 'DONE', 'STOPPED', name='importstatus'), nullable=False),
+    sa.Column('cut', sa.Boolean(), nullable=False),
     sa.Column('problem', sa.Text(), nullable=False),
     sa.Column('upload_id', sa.Integer(), nullable=True),
     sa.ForeignKeyConstraint(['upload_id'], ['upload.id'], name=op.f('fk_threadimport_upload_id_upload')),

@@ -49,3 +49,10 @@ def test_ordinary_markdown_survives():
 
 def test_what_people_type_comes_back():
     assert escape.from_slack("a &lt; b &amp;&amp; c &gt; d") == "a < b && c > d"
+
+
+@given(NASTY, st.integers(1, 60))
+def test_limits_hold_for_what_is_sent_and_cut_through_no_sign(text: str, most: int):
+    for shown in (escape.mrkdwn(text, most), escape.code(text, most)):
+        assert len(shown) <= most
+        assert not re.search(r"&(?!amp;|lt;|gt;)", shown)

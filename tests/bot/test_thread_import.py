@@ -5,9 +5,12 @@ import json
 import pytest
 from sqlmodel import select
 
+from bot import thread_import
+from bot.blocks import thread_import as thread_import_blocks
 from bot.sandbox.cast import TEAM_ID
 from bot.sandbox.driver import Person
 from workers import consents
+from workers.errors import UserError
 from workers.jobs import runner
 from workers.rights import Actor
 from workers.tables import Consent, ImportStatus, Task, TaskStatus, ThreadImport, Upload
@@ -50,7 +53,7 @@ def wanted(context, person):
 
 @pytest.fixture
 def people(sandbox, person):
-    return {name: Person(sandbox.url, name) for name in ("Ada", "Gil", "Olga")} | {"Tuner": person}
+    return {name: Person(sandbox.url, name) for name in ("Ada", "Rey", "Gil", "Olga")} | {"Tuner": person}
 
 
 def talk(people, *turns):
@@ -129,3 +132,61 @@ def test_a_busy_slack_is_asked_again(people, person, wanted, carry, method, faul
     assert now().status is ImportStatus.READING
     assert carry("read_thread").status is TaskStatus.DONE
     assert now().status is ImportStatus.ASKING
+
+
+def test_a_no_while_the_words_are_being_read_is_told_that_it_comes_too_late(
+    context, people, wanted, carry, monkeypatch
+):
+    root = talk(people, ("Tuner", "q?"), ("Ada", "a"), ("Tuner", "r?"), ("Rey", "b"))
+    now = wanted(root)
+    carry("read_thread")
+    ada = Actor(TEAM_ID, people["Ada"].id)
+    with context.db.write() as session:
+        consents.answer(session, ada, 2, yes=True)
+    read, refusals = thread_import.messages, []
+
+    def and_meanwhile(*given):
+        with context.db.write() as session, pytest.raises(UserError, match="too late") as refused:
+            consents.answer(session, ada, 2, yes=False)
+        refusals.append(refused)
+        return read(*given)
+
+    monkeypatch.setattr(thread_import, "messages", and_meanwhile)
+    assert now().status is ImportStatus.ASKING
+    assert carry("write_thread").key.endswith("late")
+    assert len(refusals) == 1
+    assert now().status is ImportStatus.DONE
+    assert [one for one, _, _ in answers(context)] == ["yes", "yes", "asked"]
+
+
+def test_words_that_came_to_be_refused_do_not_stay_in_storage(context, people, wanted, carry, monkeypatch):
+    now = wanted(talk(people, ("Tuner", "q?"), ("Ada", "a"), ("Tuner", "r?"), ("Rey", "b")))
+    carry("read_thread")
+    with context.db.write() as session:
+        consents.answer(session, Actor(TEAM_ID, people["Ada"].id), 2, yes=True)
+    store = thread_import._store
+
+    def and_meanwhile(*given):
+        size = store(*given)
+        with context.db.write() as session:
+            session.get_one(Consent, 2).answer = "no"
+        return size
+
+    monkeypatch.setattr(thread_import, "_store", and_meanwhile)
+    assert carry("write_thread").status is TaskStatus.QUEUED
+    assert context.storage.list("uploads") == []
+    carry("write_thread")
+    assert now().status is ImportStatus.STOPPED
+    assert context.storage.list("uploads") == []
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_thread_that_is_longer_than_what_is_read_says_so(people, wanted, carry, monkeypatch):
+    monkeypatch.setattr(thread_import, "MOST_MESSAGES", 3)
+    now = wanted(talk(people, ("Tuner", "q?"), ("Ada", "a"), ("Tuner", "r?"), ("Ada", "b")))
+    carry("read_thread")
+    assert now().cut
+    assert "only its first 2,000 messages" in thread_import_blocks.card(now(), []).text
+    short = wanted(talk(people, ("Tuner", "q?"), ("Ada", "a"), ("Ada", "b")))
+    carry("read_thread")
+    assert not short().cut

@@ -5,7 +5,7 @@ from sqlmodel import select
 
 from workers import consents, tasks
 from workers.consents import Author
-from workers.errors import NotAllowed, NotFound, UserError
+from workers.errors import NotAllowed, NotFound, RetryLater, UserError
 from workers.rights import Actor
 from workers.tables import Announcement, Consent, ConsentAnswer, ImportStatus, Task, ThreadImport, Upload
 from workers.tasks import Timing
@@ -107,7 +107,9 @@ def test_stopped_is_stopped(db, asked):
 def test_what_is_written_is_an_upload_in_the_thread(db, asked):
     with db.write() as session:
         consents.go_on(session, TUNER, asked)
-    consents.written(claim(db, "write_thread"), asked, name="thread.jsonl", key="uploads/thread-1", size=10)
+    lease = claim(db, "write_thread")
+    assert consents.begin(lease, asked) == {"U1"}
+    assert consents.written(lease, asked, {"U1"}, name="thread.jsonl", key="uploads/thread-1", size=10)
     (upload,) = everything(db, Upload)
     assert (upload.thread_ts, upload.storage_key, upload.creator_id, upload.channel_id) == (
         "1.1", "uploads/thread-1", "U1", "C1"
@@ -115,7 +117,9 @@ def test_what_is_written_is_an_upload_in_the_thread(db, asked):
     assert status(db) is ImportStatus.DONE
     assert [one.kind for one in everything(db, Task)][-1] == "check_dataset"
     late = next(one for one in everything(db, Task) if one.key.endswith("late"))
-    consents.written(tasks.claim(db, late.id, 1, Timing()), asked, name="again", key="k", size=1)
+    lease = tasks.claim(db, late.id, 1, Timing())
+    assert consents.begin(lease, asked) is None
+    assert not consents.written(lease, asked, {"U1"}, name="again", key="k", size=1)
     assert len(everything(db, Upload)) == 1
 
 
@@ -142,3 +146,37 @@ def test_a_broken_reading_is_told_with_its_id(db):
         consents.gave_up(session, task)
     assert "error id abc" in everything(db, ThreadImport)[0].problem
     assert [one.kind for one in everything(db, Announcement)] == ["thread_import"]
+
+
+def late(db):
+    (task,) = (one for one in everything(db, Task) if one.key.endswith("late"))
+    return tasks.claim(db, task.id, task.attempt, Timing())
+
+
+def test_whoever_says_no_once_all_have_answered_is_told_what_can_be_done(db, asked):
+    answer(db, ADA, 2, yes=True)
+    answer(db, REY, 3, yes=True)  # U9 may not, so that all have answered
+    assert status(db) is ImportStatus.WRITING
+    with pytest.raises(UserError, match="delete the dataset"):
+        answer(db, ADA, 2, yes=False)
+
+
+def test_after_three_days_no_answer_is_taken_any_more_once_the_writing_begins(db, asked):
+    answer(db, ADA, 2, yes=True)
+    lease = late(db)
+    answer(db, ADA, 2, yes=False)
+    answer(db, ADA, 2, yes=True)
+    assert consents.begin(lease, asked) == {"U1", "U2"}
+    assert status(db) is ImportStatus.WRITING
+    with pytest.raises(UserError, match="too late"):
+        answer(db, ADA, 2, yes=False)
+    assert agreed(db) == {"U1", "U2"}
+
+
+def test_words_of_others_than_those_who_agreed_are_thrown_away(db, asked):
+    lease = late(db)
+    assert consents.begin(lease, asked) == {"U1"}
+    with pytest.raises(RetryLater):
+        consents.written(lease, asked, {"U1", "U2"}, name="n", key="k", size=1)
+    assert everything(db, Upload) == []
+    assert status(db) is ImportStatus.WRITING

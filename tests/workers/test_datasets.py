@@ -106,18 +106,18 @@ def test_its_creator_or_an_admin_shares_it_with_the_workspace(db, dataset):
     ("wanted", "found"),
     [
         ("1", 1), ("#2", 2), ("recipes.jsonl", 2), ("recipes", 2), ("RECIPES", 2), ("recipes v1", 1),
-        ("recipes.jsonl@v1", 1), ("two words.csv", 3),
+        ("recipes.jsonl@v1", 1), ("two words.csv", 3), ("conv2.jsonl", 4), ("conv2", 4), ("conv2 v1", 4),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_it_is_found_by_number_or_name(db, dataset, wanted, found):
-    for name in ("recipes.jsonl", "recipes.jsonl", "two words.csv"):
+    for name in ("recipes.jsonl", "recipes.jsonl", "two words.csv", "conv2.jsonl"):
         dataset(name)
     with db.read() as session:
         assert datasets.find(session, TUNER, wanted).id == found
 
 
-@pytest.mark.parametrize("wanted", ["9", "nothing", "recipes v7", "0" * 40, "%", "'; drop"])
+@pytest.mark.parametrize("wanted", ["9", "nothing", "recipes v7", "recipes v0", "0" * 40, "%", "'; drop"])
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_what_is_not_there_is_said(db, dataset, wanted):
     dataset()
@@ -218,3 +218,58 @@ def test_the_gravest_comes_first_and_what_concerns_all_last():
     assert [(check, count) for check, _, count in datasets.findings_by_check(report)] == [
         ("grave", 1), ("few", 2), ("everywhere", 10)
     ]  # fmt: skip
+
+
+def run_of(db, dataset_id, **more):
+    with db.write() as session:
+        run = Run(**{
+            "team_id": "T1", "channel_id": "C1", "creator_id": "U1", "name": "r", "dataset_id": dataset_id,
+            "request_key": str(more), "provider": "stub", "base_model": "m", "method": "sft",
+            "status": RunStatus.TRAINING, **more,
+        })  # fmt: skip
+        session.add(run)
+
+
+def test_runs_of_other_channels_are_counted_and_not_named(db, dataset):
+    one = dataset(shared=True)
+    run_of(db, one, name="ours")
+    run_of(db, one, name="private", channel_id="C3", creator_id="U3")
+    with db.read() as session:
+        row = session.get_one(Dataset, one)
+        seen, elsewhere = datasets.runs_seen(session, TUNER, row)
+        assert ([run.name for run in seen], elsewhere) == (["ours"], 1)
+        seen, elsewhere = datasets.runs_seen(session, ELSEWHERE, row)
+        assert ([run.name for run in seen], elsewhere) == ([], 2)
+        with pytest.raises(UserError, match=r"in use by ours \(run 1\) and 1 run elsewhere\. Wait"):
+            datasets.deletable(session, TUNER, row)
+
+
+def test_what_is_shared_is_changed_in_its_own_channel_only(db, dataset):
+    one = dataset(shared=True, report={"fixes": {"secret": 2}})
+    with db.write() as session:
+        with pytest.raises(NotAllowed, match="another channel: mend it"):
+            datasets.apply_fixes(session, ELSEWHERE, one, ["secret"], "form-1")
+        with pytest.raises(NotAllowed, match="choose its columns"):
+            datasets.choose_columns(session, ELSEWHERE, one, ColumnMapping(answer="a"))
+        made = datasets.convert(session, ELSEWHERE, one, "kto", "form-2")
+        assert (made.choice, made.channel_id) == ({"target": "kto", "channel": "C2"}, "C1")
+        assert datasets.convert(session, TUNER, one, "kto", "form-3").choice == {"target": "kto"}
+
+
+def test_what_was_deleted_is_not_checked_anew_and_leaves_no_words_behind(db, dataset):
+    one = dataset("faq.csv", report={"guessed": True, "samples": [1], "table": {"rows": []}, "findings": []})
+    child = dataset("faq.csv", with_upload=False, parent_id=one, changes={"kept": 1, "diff": ["words"]})
+    with db.write() as session:
+        datasets.choose_columns(session, TUNER, one, ColumnMapping(prompt="q", answer="a"))
+        for pair in ((one, child), (child, one)):
+            made = datasets.compare(session, TUNER, *pair, str(pair))
+            made.outcome = {"same": 3, "differences": ["words"]}
+    with db.write() as session:
+        datasets.delete(session, TUNER, one)
+    assert everything(db, Upload)[0].status is UploadStatus.CHECKED
+    rows = {row.id: row for row in everything(db, Dataset)}
+    assert rows[child].changes == {"kept": 1}
+    assert not {"samples", "table", "findings"} & rows[one].report.keys()
+    assert [made.outcome for made in everything(db, Derivation)] == [{"same": 3}] * 2
+    with db.write() as session, pytest.raises(DatasetGone):
+        datasets.choose_columns(session, TUNER, one, ColumnMapping(answer="a"))

@@ -52,3 +52,9 @@ def test_what_is_shown_is_little():
     assert found["removed"] == 3000
     assert len(found["differences"]) == 15
     assert len(found["differences"][0]["before"]) == 1200
+
+
+def test_what_differs_is_shown_without_secrets():
+    key = "ghp_" + "9aB8cD7eF6gH5iJ4kL3mN2oP1qR0sT9uV8wX"
+    (shown,) = differ([example("a", f"It is {key}, anna@firma.de", 1)], [])["differences"]
+    assert shown["before"] == "user: a\nassistant: It is [hidden: GitHub token], [hidden: e-mail address]"

@@ -54,3 +54,19 @@ def test_a_table_is_shown_as_it_would_be_trained():
     assert [[one["content"] for one in example["messages"]] for example in shown] == [
         ["1?", "1"], ["2?", "[2]"], ["1?", "1"]
     ]  # fmt: skip
+
+
+KEY = "ghp_" + "9aB8cD7eF6gH5iJ4kL3mN2oP1qR0sT9uV8wX"
+
+
+def test_nothing_secret_or_personal_is_kept_for_reading():
+    call = {"function": {"name": "f", "arguments": json.dumps({"key": KEY})}}
+    example = Example(
+        (Message("user", f"My key is {KEY}"), Message("assistant", "x" * 580 + f" {KEY}", {"tool_calls": [call]})),
+        rejected=(Message("assistant", "anna@firma.de"),), reference={"key": KEY},
+    )  # fmt: skip
+    kept = [previews.of(example), previews.table(["q"], [{"q": f"My key is {KEY}"}, {"q": "anna@firma.de"}])]
+    assert kept[0]["messages"][0]["content"] == "My key is [hidden: GitHub token]"
+    assert kept[1]["rows"] == [["My key is [hidden: GitHub token]"], ["[hidden: e-mail address]"]]
+    assert KEY[:8] not in str(kept)
+    assert "anna" not in str(kept)

@@ -49,7 +49,7 @@ def test_records_are_what_any_chat_file_has():
         ("@channel look", "[everybody] look"),
         ("in <#C1|general>", "in [channel]"),
         ("see <https://x.org/a|the page> or <https://x.org>", "see the page or https://x.org"),
-        ("Jane Doe, JANE and @rey, not Reyes", "[person 1], [person 1] and [person 2], not Reyes"),
+        ("JANE DOE, Jane and @REY, not Reyes", "[person 1], [person 1] and [person 2], not Reyes"),
         ("Al is too short a name", "Al is too short a name"),
         ("1 &lt; 2 &amp;&amp; 3 &gt; 2", "1 < 2 && 3 > 2"),
         ("typed &lt;!channel&gt; and &lt;@U2&gt;", "typed ‹!channel> and ‹@U2>"),
@@ -66,3 +66,18 @@ def test_a_turn_of_which_nothing_is_left_makes_no_example():
 
 def test_who_is_mentioned():
     assert mentioned(said(("U1", "<@U2> and <@U3|al>"), ("U1", "<!here>"))) == {"U2", "U3"}
+
+
+def test_a_name_that_is_a_word_is_replaced_where_it_is_written_as_a_name():
+    names = {"U1": ["will", "Will May"], "U2": ["ali", "ali"]}
+    text = "Will, will you ask May what may come? will may, @will, ali, Ali, @ALI, al\u0131"
+    (made,) = records(said(("U1", "q"), ("U2", text)), {"U1", "U2"}, names)
+    assert made["messages"][1]["content"] == (
+        "[person 1], will you ask [person 1] what may come? [person 1], [person 1], "
+        "[person 2], [person 2], [person 2], al\u0131"
+    )
+
+
+def test_a_letter_that_only_looks_like_another_breaks_nothing():
+    (made,) = records(said(("U1", "q"), ("U2", "ask @al\u0131")), {"U1", "U2"}, {"U2": ["Ali"]})
+    assert made["messages"][1]["content"] == "ask [somebody]"

@@ -6,11 +6,11 @@ from contextlib import suppress
 import pytest
 from sqlmodel import select
 
-from workers import tasks, uploads
+from workers import datasets, tasks, uploads
 from workers.errors import LeaseLost, NotAllowed
 from workers.jobs.kinds import give_up
 from workers.rights import Actor
-from workers.tables import Announcement, Task, Upload, UploadStatus
+from workers.tables import Announcement, Dataset, Task, Upload, UploadStatus
 from workers.tasks import Timing
 from workers.uploads import MOST_FILES, ReceivedFile
 
@@ -57,9 +57,45 @@ def test_guests_hand_in_nothing(db):
     assert everything(db, Upload) == []
 
 
-def test_a_message_with_too_many_files_does_not_flood(db):
-    receive(db, [ReceivedFile(f"F{number}", "x") for number in range(MOST_FILES + 5)])
-    assert len(everything(db, Upload)) == MOST_FILES
+def test_a_message_with_too_many_files_does_not_flood_and_hides_none(db):
+    for _ in range(2):
+        receive(db, [ReceivedFile(f"F{number}", "x") for number in range(MOST_FILES + 2)])
+    rows = everything(db, Upload)
+    assert [one.status for one in rows] == [UploadStatus.RECEIVED] * MOST_FILES + [UploadStatus.REFUSED] * 2
+    assert "Attach it to another message" in rows[-1].problem
+    assert len(everything(db, Task)) == MOST_FILES
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_test_file_of_a_named_dataset_stands_under_its_card(db):
+    with db.write() as session:
+        named = uploads.add_named(session, TUNER, "hf:acme/faq@abc", "command:1", ["acme"])
+        row = Dataset(
+            team_id="T1", channel_id="C1", creator_id="U1", upload_id=named.id, message_ts=named.message_ts, name="faq",
+            sha256="0", storage_key="k", format="openai-chat", method="sft", examples=12, trainable=True,
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        (test,) = uploads.attach_test(session, TUNER, row.id, FILES[:1])
+        assert (test.message_ts, test.thread_ts, test.meant_for) == ("hf:command:1", "", "test")
+        beside = Dataset(**row.model_dump(exclude={"id", "upload_id"}), upload_id=test.id)
+        assert datasets.place(beside) == {"thread_slot": "files:C1:hf:command:1"}
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_test_file_is_attached_where_the_dataset_is_at_home(db):
+    receive(db)
+    with db.write() as session:
+        row = Dataset(
+            team_id="T1", channel_id="C1", creator_id="U1", upload_id=1, message_ts="1.1", thread_ts="1.1", name="faq",
+            sha256="0", storage_key="k", format="openai-chat", method="sft", examples=12, trainable=True, shared=True,
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        with pytest.raises(NotAllowed, match="attach its test file there"):
+            uploads.attach_test(session, Actor("T1", "U2", "C2"), row.id, [ReceivedFile("F9", "held_out.jsonl")])
+        (test,) = uploads.attach_test(session, TUNER, row.id, [ReceivedFile("F9", "held_out.jsonl")])
+        assert (test.channel_id, test.thread_ts) == ("C1", "1.1")
 
 
 def test_a_very_long_name_is_cut(db):

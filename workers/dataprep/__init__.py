@@ -13,6 +13,7 @@ duplicates   the same, and contradictions (fingerprints); near: nearly the same
 tokens       counting, as the vendors and the models count     spread   how counts are spread
 report       Finding, DatasetReport, `check_file`: what the channel and the console show
 
+hiding       secrets and personal data out of what is shown
 fixes        findings a machine can mend -> a new file
 convert      examples -> every target (targets, fitting)
 roles        which of several files is for training and which is held out

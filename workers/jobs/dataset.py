@@ -49,27 +49,47 @@ def check(context: Context, lease: Lease) -> None:
                 if row is not None:
                     uploads.refuse(session, row, error.user_message)
             return
+        except FileNotFoundError:
+            with context.db.read() as session:
+                if _deleted(session, upload) is None:
+                    raise
+            with lease.finish():
+                return
     with lease.finish() as session:
         row = _still_wanted(session, upload)
-        if row is None:
-            return
-        row.status = UploadStatus.CHECKED
-        row.progress = {}
-        row.storage_key, row.size = upload.storage_key, upload.size  # of a named dataset, known only now
-        session.add(row)
-        _keep(session, row, described(report, table))
-        _guess_roles(session, row)
-        uploads.announce_when_judged(session, row)
+        if row is not None:
+            _checked(session, row, upload, described(report, table))
+
+
+def _checked(session: Session, row: Upload, upload: Upload, report: dict[str, Any]) -> None:
+    """Keep what was found."""
+    row.status = UploadStatus.CHECKED
+    row.progress = {}
+    row.storage_key, row.size = upload.storage_key, upload.size  # of a named dataset, known only now
+    session.add(row)
+    _keep(session, row, report)
+    _guess_roles(session, row)
+    uploads.announce_when_judged(session, row)
 
 
 def _still_wanted(session: Session, upload: Upload) -> Upload | None:
     """The upload as it is now, locked with its siblings, so that the checks of one message take turns.
 
-    None where somebody has chosen other columns since: another check has that to do.
+    None where somebody has chosen other columns since (another check has that to do), or deleted the dataset.
     """
     uploads.siblings(session, upload)
     row = session.get_one(Upload, upload.id, populate_existing=True)
+    deleted = _deleted(session, upload)
+    if deleted is not None:
+        datasets.remove_files(session, deleted, again=f"check {upload.checks}")  # it may have been fetched anew
+        return None
     return row if row.checks == upload.checks else None
+
+
+def _deleted(session: Session, upload: Upload) -> Dataset | None:
+    """The dataset that the upload had become, if that is deleted. (Whoever deletes it locks the upload first.)"""
+    deleted = select(Dataset).where(Dataset.upload_id == upload.id, col(Dataset.deleted_at).is_not(None))
+    return session.exec(deleted).one_or_none()
 
 
 class _Watcher:

@@ -22,11 +22,13 @@ from workers.dataprep.checks.catalogue import fixable
 from workers.dataprep.formats import ColumnMapping, detect
 from workers.dataprep.report import check_file
 from workers.dataprep.source import Limits, UnreadableDataset, opened
-from workers.errors import UserError
+from workers.errors import LeaseLost, UserError
 from workers.jobs.dataset import described, figures
 from workers.tables import Dataset, Derivation, DerivationStatus, Owned, Task
 from workers.tasks import Lease
 
+OURS = Limits(max_bytes=Limits.max_plain_bytes)
+"""What lies in our storage was small enough when it was attached; unpacked and mended it may have grown."""
 MOST_PLAIN_BYTES = 20_000_000
 """A larger converted file is gzipped."""
 MOST_POSTED_BYTES = 100_000_000
@@ -47,7 +49,7 @@ def fix(context: Context, lease: Lease) -> None:
         if made is None or dataset is None:
             return
         path, out = _file(context, dataset, folder / "before"), folder / "mended.jsonl"
-        limits = _limits(context)
+        limits = OURS
         mapping = _mapping(dataset)
         with opened(path, limits) as source:
             detected = detect(source, mapping)
@@ -57,8 +59,6 @@ def fix(context: Context, lease: Lease) -> None:
         if not summary.kept:
             raise CannotMake("Nothing would be left of it: every example would be removed.")
         report = check_file(out, name=dataset.name, limits=limits)  # a table is written in its method's own format
-        key = f"datasets/mended-{made.id}"
-        context.storage.put(key, out)
         changes: dict[str, Any] = {
             "kept": summary.kept,
             "dropped": summary.dropped,
@@ -67,8 +67,8 @@ def fix(context: Context, lease: Lease) -> None:
             "diff": [asdict(one) for one in summary.differences[:MOST_DIFFERENCES]],
         }
         size = out.stat().st_size
-        with lease.finish() as session:
-            parent = session.get_one(Dataset, dataset.id, with_for_update=True)
+        with _stored(context, lease, f"datasets/mended-{made.id}", out) as key, lease.finish() as session:
+            parent = _still_there(session, made, dataset)
             child = Dataset(
                 team_id=parent.team_id,
                 enterprise_id=parent.enterprise_id,
@@ -99,7 +99,7 @@ def convert(context: Context, lease: Lease) -> None:
         target = str(made.choice["target"])
         out = folder / _file_name(dataset, target)
         path = _file(context, dataset, folder / "before")
-        written = converting.convert_file(path, target, out, mapping=_mapping(dataset), limits=_limits(context))
+        written = converting.convert_file(path, target, out, mapping=_mapping(dataset), limits=OURS)
         if not written.count:
             why = next(iter(written.losses or {}), "It has no example that this format can express.")
             raise CannotMake(f"{why} Choose another format.")
@@ -110,8 +110,6 @@ def convert(context: Context, lease: Lease) -> None:
                 f"The file would have {out.stat().st_size / 1e6:,.0f} MB, too much for a message. On your machine: "
                 f"finetune-bot convert {dataset.name} --to {target} -o {out.name}"
             )
-        key = f"conversions/{made.id}"
-        context.storage.put(key, out)
         outcome = {
             "file_name": out.name,
             "count": written.count,
@@ -119,12 +117,10 @@ def convert(context: Context, lease: Lease) -> None:
             "left_out": written.left_out,
             "losses": _losses(written),
         }
-        with lease.finish() as session:
+        with _stored(context, lease, f"conversions/{made.id}", out) as key, lease.finish() as session:
+            row = _still_there(session, made, dataset)
             _done(session, made, outcome=outcome, storage_key=key)
-            place = datasets.place(session.get_one(Dataset, dataset.id))
-            for kind in ("conversion", "conversion_file"):
-                slot = f"derivation:{made.id}:{kind}"
-                announcements.post(session, owner=dataset, slot=slot, kind=kind, subject_id=made.id, **place)
+            _tell_all(session, made, row)
             tasks.add(
                 session, "forget_conversion", made.id or 0, queue="cpu", team_id=made.team_id, due_in=KEPT_SECONDS
             )
@@ -149,11 +145,13 @@ def compare(context: Context, lease: Lease) -> None:
             other = session.get_one(Dataset, int(made.choice["other"]))
         paths = [_file(context, one, folder / name) for one, name in ((dataset, "before"), (other, "after"))]
         before, after = (
-            partial(converting.read_examples, path, mapping=_mapping(one), limits=_limits(context))
+            partial(converting.read_examples, path, mapping=_mapping(one), limits=OURS)
             for path, one in zip(paths, (dataset, other), strict=True)
         )
         outcome = differences.between(before, after)
         with lease.finish() as session:
+            for one in sorted((dataset, other), key=lambda one: one.id or 0):
+                _still_there(session, made, one)
             _done(session, made, outcome=outcome)
             _tell(session, made, kind="comparison")
 
@@ -173,18 +171,34 @@ def gave_up(session: Session, task: Task) -> None:
     refuse(session, session.get_one(Derivation, task.subject_id), words)
 
 
+def _tell_all(session: Session, made: Derivation, row: Dataset) -> None:
+    """The converted file, with what was lost: under the dataset's report, or in the other channel that asked for it."""
+    words, file = (f"derivation:{made.id}:{kind}" for kind in ("conversion", "conversion_file"))
+    owner, place = _place(made, row)
+    announcements.post(session, owner=owner, slot=words, kind="conversion", subject_id=made.id, **place)
+    place = place or {"thread_slot": words}
+    announcements.post(session, owner=owner, slot=file, kind="conversion_file", subject_id=made.id, **place)
+
+
 def _tell(session: Session, made: Derivation, *, kind: str, data: dict[str, Any] | None = None) -> None:
     """A message for the person who asked alone, where they asked."""
-    dataset = session.get_one(Dataset, made.dataset_id)
-    channel_id = str(made.choice.get("channel") or dataset.channel_id)
-    owner = Owned(
-        team_id=made.team_id, enterprise_id=made.enterprise_id, channel_id=channel_id, creator_id=made.creator_id
-    )
-    where = {} if made.choice.get("channel") else datasets.place(dataset)
+    owner, place = _place(made, session.get_one(Dataset, made.dataset_id))
     slot = f"derivation:{made.id}:{kind}"
     announcements.post(
-        session, owner=owner, slot=slot, kind=kind, subject_id=made.id, data=data, only_for=made.creator_id, **where
+        session, owner=owner, slot=slot, kind=kind, subject_id=made.id, data=data, only_for=made.creator_id, **place
     )
+
+
+def _place(made: Derivation, row: Dataset) -> tuple[Owned, dict[str, Any]]:
+    """Whose the answer is, with its channel, and its thread: the dataset's, or none in a channel of its own."""
+    asked_in = str(made.choice.get("channel") or "")
+    owner = Owned(
+        team_id=made.team_id,
+        enterprise_id=made.enterprise_id,
+        channel_id=asked_in or row.channel_id,
+        creator_id=made.creator_id,
+    )
+    return owner, {} if asked_in else datasets.place(row)
 
 
 def _done(
@@ -223,16 +237,36 @@ def _attempt(context: Context, lease: Lease) -> Iterator[tuple[Derivation | None
                 refuse(session, session.get_one(Derivation, made.id), error.user_message)
 
 
+def _still_there(session: Session, made: Derivation, dataset: Dataset) -> Dataset:
+    """The dataset as it is now, locked. Raises CannotMake for one that was deleted, or is not shared any more."""
+    row = session.get_one(Dataset, dataset.id, with_for_update=True)
+    if row.deleted_at is not None:
+        raise CannotMake(f"{row.name} v{row.version} was deleted in the meantime.")
+    if made.choice.get("channel") not in {None, "", row.channel_id} and not row.shared:
+        raise CannotMake(f"{row.name} v{row.version} is not shared with the workspace any more.")
+    return row
+
+
+@contextmanager
+def _stored(context: Context, lease: Lease, name: str, path: Path) -> Iterator[str]:
+    """Store what this attempt has made under a key of its own; it leaves again where the attempt comes too late."""
+    for attempt in range(1, lease.task.attempt):
+        context.storage.delete(f"{name}-{attempt}")  # of one that was killed before it could say so
+    key = f"{name}-{lease.task.attempt}"
+    context.storage.put(key, path)
+    try:
+        yield key
+    except (CannotMake, LeaseLost):
+        context.storage.delete(key)
+        raise
+
+
 def _file(context: Context, dataset: Dataset, path: Path) -> Path:
     """The dataset's file on this machine. Raises CannotMake for one that was deleted."""
     if dataset.deleted_at is not None:
         raise CannotMake(f"{dataset.name} v{dataset.version} was deleted in the meantime.")
     context.storage.get(dataset.storage_key, path)
     return path
-
-
-def _limits(context: Context) -> Limits:
-    return Limits(max_bytes=context.settings.max_upload_bytes)
 
 
 def _mapping(dataset: Dataset) -> ColumnMapping | None:

@@ -167,16 +167,18 @@ def _tidy(context: Context) -> None:
 
 
 def _salvage(context: Context, lease: Lease) -> None:
-    """Keep the newest checkpoint that a killed attempt has left on this host and had no time to store."""
+    """Keep what a killed attempt has left on this host and had no time to store: its figures, its newest checkpoint."""
     with context.db.read() as session:
         run = session.get_one(Run, lease.task.subject_id)
     if run.status is not RunStatus.TRAINING or not run.provider_job_id:
         return
     try:
-        left = context.providers.training(run.provider).poll(run.provider_job_id)
+        left = context.providers.training(run.provider).poll(run.provider_job_id, run.poll_cursor)
     except ProviderError as error:
         log.info("nothing_left_on_this_host", run_id=run.id, error=type(error).__name__)
         return
+    with lease.write() as session:
+        progress.record(session, locked(session, run), left)
     keep_checkpoint(context, lease, run, left)
 
 

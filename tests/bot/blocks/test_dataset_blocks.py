@@ -8,12 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import transcript
-from bot.blocks import dataset_forms, dataset_list, dataset_report, examples, findings, lengths, thread_import
+from bot.blocks import (
+    dataset_forms,
+    dataset_list,
+    dataset_report,
+    examples,
+    findings,
+    lengths,
+    run_card,
+    thread_import,
+)
+from bot.blocks.elements import characters
 from bot.sandbox.block_kit import problems_of_blocks, problems_of_view
 from workers import previews
 from workers.dataprep.checks.catalogue import CATALOGUE
 from workers.dataprep.convert import TARGETS
 from workers.dataprep.example import Example, Message
+from workers.run_status import RunStatus
+from workers.runs.plan import Choices
 from workers.tables import (
     Consent,
     ConsentAnswer,
@@ -104,6 +116,90 @@ def test_a_good_file_is_one_line_a_verdict_and_what_to_do_next():
     assert buttons(drawn) == ["start_from_report", "preview_dataset", "convert_dataset", "dataset_menu"]
     preferences = dataset(format="preference", method="dpo", report=report(format="preference", method="dpo"))
     assert "Nothing that is set up here trains on it (method dpo)" in said(one(preferences))
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto", "rft"])
+def test_what_nothing_here_trains_has_no_button_to_start(method):
+    row = dataset(format="x", method=method, examples=12, report=report(format="x", method=method))
+    version = dataset_report.draw_version(row, dataset(), held_out=False)
+    for drawn in (one(row), version):
+        assert "start_from_report" not in buttons(drawn)
+        assert "attach_test" not in buttons(drawn)
+        assert "convert_dataset" in buttons(drawn)
+        assert "Ready to train" not in said(drawn) + drawn.text
+        assert "No errors, but nothing here trains on it" in said(drawn)
+        assert "Download converted" in said(drawn)
+    assert ("at OpenAI" in said(one(row))) == (method != "kto")
+
+
+def test_shown_elsewhere_nothing_changes_it():
+    table = {"columns": ["q", "a"], "rows": []}
+    made = report([finding()], fixes={"missing_content": 1}, table=table)
+    row = dataset(examples=12, changes={"diff": [{"line": 1, "before": "a", "after": "b"}]}, report=made)
+    drawn = dataset_report.draw([(upload(), row)], elsewhere=True)
+    assert buttons(drawn) == ["start_from_report", "preview_dataset", "convert_dataset", "dataset_menu"]
+    assert "columns:" not in json.dumps(drawn.blocks)
+    assert "It is shared from another channel" in said(drawn)
+    guessed = dataset(trainable=False, report=report(guessed=True, table=table))
+    assert "choose_columns" not in buttons(dataset_report.draw([(upload(), guessed)], elsewhere=True))
+    assert "columns:" in json.dumps(one(row).blocks)
+    assert {"attach_test", "fix_dataset"} <= set(buttons(one(row)))
+
+
+def test_a_form_in_another_channel_answers_in_that_channel():
+    row = dataset(thread_ts="1.1")
+    for channel_id, thread_ts, words in (("C1", "1.1", "the report's thread"), ("C2", "", "this channel")):
+        view = dataset_forms.conversion(row, channel_id, [("kto", "thumbs")])
+        assert dataset_forms.opened(view) == (channel_id, 1)
+        assert dataset_forms.thread(view) == thread_ts
+        assert words in json.dumps(view["blocks"])
+
+
+def test_runs_elsewhere_are_counted():
+    row = dataset()
+    run = Run(
+        id=7, team_id="T1", name="r", request_key="r", dataset_id=1, provider="local", base_model="m", method="sft"
+    )
+    for runs, words in (([run], "Used by r (run 7), and 2 runs elsewhere"), ([], "Used by 2 runs elsewhere")):
+        assert words in said(dataset_list.show(row, [row], runs, one(row), "C1", elsewhere=2))
+    assert "Used by" not in said(dataset_list.show(row, [row], [], one(row), "C1"))
+
+
+def test_a_short_run_of_a_cross_check_is_not_offered_to_chat_with():
+    run = Run(
+        id=7, team_id="T1", name="r", request_key="r", dataset_id=1, provider="local", base_model="m", method="sft",
+        status=RunStatus.READY, plan=Choices(dataset_id=1).to_json(),
+    )  # fmt: skip
+    assert "Reply in this thread to chat" in said(run_card.draw(run))
+    run.plan = {**run.plan, "part": {"number": 0, "of": 3, "run": 6}}
+    assert "chat" not in said(run_card.draw(run))
+    run.progress = {"verdict": "8 of 10"}
+    assert "8 of 10" in said(run_card.draw(run))
+    check(run_card.draw(run))
+
+
+MARKUP = "<&" * 5000
+
+
+def test_markup_by_the_thousand_fits_into_one_message():
+    differing = [{"line": 1, "before": MARKUP, "after": f"{MARKUP}!"}] * 15
+    outcome = {"added": 1, "removed": 2, "changed": 3, "same": 4, "differences": differing}
+    found = [finding(f"c{number}", number, message=MARKUP, excerpt=MARKUP) for number in range(30)]
+    row = dataset(MARKUP, report=report(found))
+    version = dataset_report.draw_version(row, row, held_out=False)
+    many = dataset_report.draw([(upload(MARKUP, UploadStatus.REFUSED, problem=MARKUP), None)] * 45)
+    compared = dataset_list.comparison(row, row, outcome)
+    shown = dataset_list.show(row, [row], [], many, "C1")
+    for drawn in (version, many, compared, shown):
+        check(drawn)
+        assert characters(drawn.blocks) <= 10_000
+        for block in drawn.blocks:
+            text = str((block.get("text") or {}).get("text") or "")
+            assert text.count("```") % 2 == 0
+            assert not re.search(r"&(?!amp;|lt;|gt;)", text)
+    assert "more examples do not fit" in said(compared)
+    assert said(compared).count("was changed") >= 4
+    assert "Dataset 1" in said(shown)  # what is known of it is not what is cut
 
 
 def test_errors_come_first_grouped_with_their_first_lines_and_exact_counts():

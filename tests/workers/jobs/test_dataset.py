@@ -246,3 +246,36 @@ def test_deleted_files_leave_storage_but_not_under_a_run(db, context, upload, ca
         session.get_one(Run, 1).status = RunStatus.FAILED
     assert carry("delete_dataset", 1).status is TaskStatus.DONE
     assert not context.storage.exists("uploads/1/file")
+
+
+@pytest.mark.parametrize("delivered", ["after", "meanwhile", "missing"])
+def test_a_check_that_ends_after_a_deletion_puts_nothing_back(
+    db, context, scripted, upload, carry, monkeypatch, delivered
+):
+    uploaded = upload(TABLE.encode(), "faq.csv")
+    carry("check_dataset", uploaded)
+    tuner = Actor("T1", "U1", "C1")
+    with db.write() as session:
+        datasets.choose_columns(session, tuner, 1, ColumnMapping(prompt="Kundenfrage", answer="Loesung"))
+        again = session.exec(select(Task).where(Task.key == "check_dataset:1:1")).one()
+
+    def delete():
+        with db.write() as session:
+            datasets.delete(session, tuner, 1)
+
+    checked, got = dataset_jobs.check_file, context.storage.get
+    if delivered == "after":
+        delete()
+    elif delivered == "meanwhile":
+        monkeypatch.setattr(dataset_jobs, "check_file", lambda *given, **more: (delete(), checked(*given, **more))[1])
+    else:
+        files = [lambda *given: (delete(), context.storage.delete(given[0]), got(*given))]
+        monkeypatch.setattr(context.storage, "get", lambda *given: files.pop()(*given))
+    runner.carry(scripted, again.id, again.attempt)
+    (row,) = rows(db, Dataset)
+    assert (row.trainable, row.deleted_by) == (False, "U1")
+    assert not {"samples", "table", "findings"} & row.report.keys()
+    assert rows(db, Upload)[0].status is UploadStatus.CHECKED
+    assert next(one for one in rows(db, Task) if one.id == again.id).status is TaskStatus.DONE
+    assert carry("delete_dataset", 1).status is TaskStatus.DONE
+    assert not context.storage.exists(f"uploads/{uploaded}/file")

@@ -1,7 +1,9 @@
 """What is made out of a dataset: its next version, a file in another format, a comparison; once, or a refusal."""
 
+import dataclasses
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -190,3 +192,110 @@ def test_a_fault_of_ours_is_told_after_the_last_attempt(db, context, make, ask, 
         ended = carry("convert_dataset", asked)
     assert ended.status is TaskStatus.DEAD
     assert f"error id {ended.error_id}" in slots(db, "problem")[0].data["text"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "module"),
+    [("apply_fixes", ["missing_content"], "fixes.apply"), ("convert", "openai-chat", "converting.convert_file")],
+)
+def test_what_is_made_of_something_that_is_deleted_meanwhile_is_thrown_away(
+    db, context, make, ask, carry, monkeypatch, verb, given, module
+):
+    before = make(BROKEN)
+    asked = ask(verb, before.id, given)
+    place, name = module.split(".")
+    make_it = getattr(getattr(derivations, place), name)
+
+    def and_meanwhile(*some, **more):
+        made = make_it(*some, **more)
+        with db.write() as session:
+            datasets.delete(session, TUNER, before.id)
+        return made
+
+    monkeypatch.setattr(getattr(derivations, place), name, and_meanwhile)
+    kind = "fix_dataset" if verb == "apply_fixes" else "convert_dataset"
+    assert carry(kind, asked).status is TaskStatus.DONE
+    assert len(everything(db, Dataset)) == 1
+    assert everything(db, Derivation)[0].status is DerivationStatus.REFUSED
+    assert "deleted in the meantime" in slots(db, "problem")[0].data["text"]
+    assert context.storage.list() == [before.storage_key]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_nothing_of_a_deleted_dataset_is_compared(db, make, ask, carry, monkeypatch):
+    before, other = make(BROKEN), make([chat(1)] * 12, message_ts="2.2")
+    asked = ask("compare", other.id, before.id)
+    between = derivations.differences.between
+
+    def and_meanwhile(*given):
+        with db.write() as session:
+            datasets.delete(session, TUNER, before.id)
+        return between(*given)
+
+    monkeypatch.setattr(derivations.differences, "between", and_meanwhile)
+    carry("compare_datasets", asked)
+    assert everything(db, Derivation)[0].outcome == {}
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_file_of_an_attempt_that_was_killed_does_not_stay(db, context, make, ask, carry):
+    before = make(BROKEN)
+    asked = ask("apply_fixes", before.id, ["missing_content"])
+    (path := Path("left")).write_text("{}")
+    context.storage.put(f"datasets/mended-{asked}-1", path)
+    with db.write() as session:
+        session.exec(select(Task).where(Task.kind == "fix_dataset")).one().attempt = 2
+    carry("fix_dataset", asked)
+    assert context.storage.list("datasets") == [everything(db, Dataset)[1].storage_key]
+
+
+@pytest.fixture
+def shared(db, make):
+    """A dataset of C1 that the whole workspace may use; returns it."""
+    row = make([chat(number) for number in range(12)])
+    with db.write() as session:
+        datasets.share(session, TUNER, row.id, shared=True)
+    return row
+
+
+def convert_in(db, channel_id, dataset_id, target="azure-ml-text"):
+    with db.write() as session:
+        return datasets.convert(session, Actor("T1", "U2", channel_id), dataset_id, target, "key").id
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_conversion_answers_in_the_channel_where_it_was_asked_for(db, shared, carry):
+    carry("convert_dataset", convert_in(db, "C2", shared.id))
+    (words,), (file,) = slots(db, "conversion"), slots(db, "conversion_file")
+    assert (words.channel_id, words.thread_ts, words.thread_slot) == ("C2", "", "")
+    assert (file.channel_id, file.thread_ts, file.thread_slot) == ("C2", "", words.slot)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_conversion_that_cannot_be_made_is_told_in_the_channel_where_it_was_asked_for(db, shared, carry):
+    carry("convert_dataset", convert_in(db, "C2", shared.id, "kto"))
+    (told,) = slots(db, "problem")
+    assert (told.channel_id, told.thread_ts, told.thread_slot, told.only_for) == ("C2", "", "", "U2")
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_what_is_not_shared_any_more_leaves_its_channel_no_more(db, context, shared, carry):
+    asked = convert_in(db, "C2", shared.id)
+    with db.write() as session:
+        datasets.share(session, TUNER, shared.id, shared=False)
+    carry("convert_dataset", asked)
+    assert "not shared" in slots(db, "problem")[0].data["text"]
+    assert context.storage.list("conversions") == []
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_what_unpacks_to_more_than_may_be_attached_is_mended_all_the_same(db, scripted, make, ask):
+    before = make(gzip.compress(jsonl(BROKEN)), "faq.jsonl.gz")
+    asked = ask("apply_fixes", before.id, ["missing_content", "exact_duplicate"])
+    most = before.size + 10
+    small = dataclasses.replace(scripted, settings=scripted.settings.model_copy(update={"max_upload_bytes": most}))
+    (task,) = (one for one in everything(db, Task) if (one.kind, one.subject_id) == ("fix_dataset", asked))
+    runner.carry(small, task.id, task.attempt)
+    after = everything(db, Dataset)[1]
+    assert after.trainable
+    assert after.size > most

@@ -18,7 +18,7 @@ from workers.jobs import following, training
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
 from workers.settings import Settings
-from workers.tables import Announcement, RunEvent, RunMetric, Task, TaskStatus
+from workers.tables import Announcement, Run, RunEvent, RunMetric, Task, TaskStatus
 from workers.tasks import Lease
 from workers.timing import Timing
 
@@ -253,6 +253,24 @@ def test_a_copy_that_was_taken_over_publishes_nothing(
     carry("train_local", run_id)
     assert not context.storage.exists(f"models/{run_id}")
     assert not (context.settings.models_folder / run_now(run_id).model_name).exists()
+
+
+def test_figures_that_a_killed_attempt_had_no_time_to_record_are_not_lost(
+    db, context, start, carry, trainer, finished, run_now, tmp_path
+):
+    run_id = start()
+    with db.write() as session:  # as a killed work-horse leaves it
+        run = session.get_one(Run, run_id)
+        run.status, run.provider_job_id, run.submit_attempt = RunStatus.TRAINING, "job-1", 1
+        session.add(run)
+    checkpoint = tmp_path / "checkpoint-7"
+    checkpoint.mkdir()
+    (checkpoint / "state.bin").write_bytes(b"half")
+    left = [MetricPoint(step, step / 3, 2.0) for step in range(1, 8)]
+    trainer.polled = [replace(trainer.job, metrics=left, step=7, checkpoints=[checkpoint]), finished]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    assert trainer.requests[-1].resume_from.name == "checkpoint-7"
+    assert sorted(one.step for one in rows(db, RunMetric)) == list(range(1, 8))
 
 
 def test_what_a_broken_run_leaves_is_removed_before_the_next_one(context, start, carry, trainer, run_now, tmp_path):
