@@ -282,9 +282,12 @@ def _tally(part: Part, proven: Proven, lines: Counts) -> None:
     """Plain examples, for what only the whole dataset shows."""
     ends = proven.starts + proven.lengths - 1
     asks = proven.starts + (proven.roles[proven.starts] < USER)
-    places = zip(lines.tolist(), asks.tolist(), ends.tolist(), (ends - proven.starts + 1).tolist(), strict=True)
-    for line, ask, end, message in places:
-        part.tallies.add_texts(line, proven.texts[ask], proven.texts[end], message)
+    part.tallies.add_plain(
+        lines.tolist(),
+        [proven.texts[place] for place in asks.tolist()],
+        [proven.texts[place] for place in ends.tolist()],
+        (ends - proven.starts + 1).tolist(),
+    )
 
 
 def _places(batch: Batch, may_have: Callable[[bytes], bool]) -> frozenset[int]:

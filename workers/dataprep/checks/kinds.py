@@ -55,6 +55,11 @@ class Kinds:
             return False
         return len(self.places[kind]) < MOST_PLACES
 
+    def add_settled(self, kind: str, number: int) -> None:
+        """Count so many of a kind that is settled."""
+        self.total += number
+        self.counts[kind] += number
+
     def is_settled(self, kind: str, least: int) -> bool:
         """Whether most of what was counted so far is of this kind, so that one more changes nothing."""
         count = self.counts.get(kind, 0)

@@ -6,6 +6,7 @@ What can be turned back is; the sign � stands where nothing is left to turn ba
 import re
 from collections.abc import Iterator
 
+from workers.dataprep.checks.escapes import has_unicode
 from workers.dataprep.checks.spans import Span, apart, replaced
 
 LOST = "\ufffd"
@@ -60,7 +61,7 @@ def may_have(chunk: bytes) -> bool:
     """Whether mojibake or lost characters may stand in these bytes of JSON lines."""
     if (b"\xef" in chunk and b"\xef\xbf\xbd" in chunk) or (b"\xc3" in chunk and _SUSPECT.search(chunk)):
         return True
-    return b"\\u" in chunk and bool(_SUSPECT_ESCAPED.search(chunk) or _LOST.search(chunk))
+    return has_unicode(chunk) and bool(_SUSPECT_ESCAPED.search(chunk) or _LOST.search(chunk))
 
 
 def _read_right(misread: str) -> str | None:

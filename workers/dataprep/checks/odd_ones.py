@@ -126,6 +126,17 @@ class OddOnes:
             if kinds.add(kind) and not settled:
                 kinds.keep(kind, Place(line, message, answer[one.piece]))
 
+    @property
+    def is_prose(self) -> bool:
+        """Whether answers are settled to be no JSON, and to end properly: then one more of these changes nothing."""
+        ends, forms = self.kinds["cut_off_answer"], self.kinds["not_json"]
+        return not self.languages and ends.is_settled(PROPER, LEAST) and forms.is_settled(NO_JSON, LEAST)
+
+    def add_prose(self, answers: int, long: int) -> None:
+        """Count so many answers that are no JSON, `long` of which are long enough to end properly, and do."""
+        self.kinds["not_json"].add_settled(NO_JSON, answers)
+        self.kinds["cut_off_answer"].add_settled(PROPER, long)
+
     def merge(self, other: "OddOnes") -> None:
         """Add another part's."""
         for check, kinds in self.kinds.items():

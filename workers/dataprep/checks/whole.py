@@ -6,9 +6,10 @@ tallies.merge(another part's)
 for counted in tallies.findings(method): ...
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from workers.dataprep.checks.endings import LEAST_LENGTH, is_proper
 from workers.dataprep.checks.found import Found, Severity
 from workers.dataprep.checks.kinds import MOST_PLACES, Counted, Kinds, Place
 from workers.dataprep.checks.odd_ones import LEAST, OddOnes, odd_in
@@ -22,6 +23,7 @@ LEAST_SHARE = 0.9
 MOST_OF_ONE = 0.8
 """A label with a greater share is learnt instead of the task."""
 _SEPARATOR = "\x1f"
+_NO_PROSE = frozenset("{[` \t\r\n")
 
 
 @dataclass
@@ -67,6 +69,21 @@ class Tallies:
             self.answers.add(label)
         else:
             self.unlabelled += 1
+
+    def add_plain(
+        self, lines: Sequence[int], questions: Sequence[str], answers: Sequence[str], messages: Sequence[int]
+    ) -> None:
+        """Count many examples of plain text, each as `add_texts` does; prose among prose all at once."""
+        places: Iterable[int] = range(len(answers))
+        if self.odd.is_prose and len(self.questions.counts) > 1:
+            places = [place for place, answer in enumerate(answers) if not _is_prose(answer)]
+            prose = len(answers) - len(places)
+            short = sum(1 for answer in answers if len(answer) < LEAST_LENGTH and _is_prose(answer))
+            self.examples += prose
+            self.unlabelled += prose
+            self.odd.add_prose(prose, prose - short)
+        for place in places:
+            self.add_texts(lines[place], questions[place], answers[place], messages[place])
 
     def move(self, lines: int) -> None:
         """Count every line from so many lines earlier on: this part of the dataset begins there."""
@@ -129,6 +146,11 @@ def is_odd(verdicts: Mapping[str, frozenset[str]], example: Example) -> list[str
     if not verdicts or not example.answer:
         return []
     return odd_in(verdicts, question_of(example)[0], example.answer)
+
+
+def _is_prose(answer: str) -> bool:
+    """Whether an answer is no label, no JSON and ends as prose ends."""
+    return len(answer) > 2 * LONGEST_LABEL and is_proper(answer) and answer[0] not in _NO_PROSE
 
 
 def question_of(example: Example) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """What only the whole dataset shows, however it is cut into parts."""
 
 import pickle
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -223,3 +224,30 @@ def test_a_tally_stays_small():
     for number in range(5000):
         tallies.add(number, example(f"{number} " * 8, f"{number}?" * 50))
     assert len(pickle.dumps(tallies)) < 100_000
+
+
+def test_many_at_once_are_counted_as_one_by_one():
+    draw = random.Random(4)
+    endings = ["and so it ends.", "and it goes on", "{", "x", "]", "(", "…"]
+    starts = ["", "{", "[", "`", " ", "\n", "The answer is that "]
+    answers = [
+        draw.choice(starts)
+        + "word and more of it, " * draw.choice([0, 1, 5, 9, 9, 9])
+        + draw.choice(endings[: 1 + n % 7])
+        for n in range(3000)
+    ]
+    one_by_one, at_once = Tallies(), Tallies()
+    for tallies in (one_by_one, at_once):
+        tallies.odd.languages = False
+    for line, answer in enumerate(answers):
+        one_by_one.add_texts(line, f"Question {line}?", answer, 2)
+    for start in range(0, 3000, 100):
+        lines = list(range(start, start + 100))
+        at_once.add_plain(lines, [f"Question {line}?" for line in lines], answers[start : start + 100], [2] * 100)
+    for check, kinds in one_by_one.odd.kinds.items():
+        assert at_once.odd.kinds[check].counts == kinds.counts
+        assert at_once.odd.kinds[check].total == kinds.total
+    assert (at_once.examples, at_once.unlabelled, at_once.answers) == (3000, one_by_one.unlabelled, one_by_one.answers)
+    assert [(one.check, one.count) for one in at_once.findings()] == [
+        (one.check, one.count) for one in one_by_one.findings()
+    ]
