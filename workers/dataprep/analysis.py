@@ -145,10 +145,9 @@ class Analysis:
         if self._rules.detected.format.method == "sft":  # preferences are several answers to one prompt
             _listed(notes, found.contradicting, lambda other: _contradiction_words(unit, other + first))
         if self._rules.deep:
-            exact = frozenset(found.repeats[:, 0].tolist())
             reader = _Reader(self._source, self._rules)
             alike = near.Likeness(reader.example, self._rules.common)
-            self.near, complete = near.pairs(self._bands, alike, exact)
+            self.near, complete = near.pairs(self._bands, alike, found.repeats[:, 0])
             if not complete:
                 notes.add(_MANY_ALIKE, None)
             _listed(notes, self.near, lambda other: _near_words(unit, other + first))

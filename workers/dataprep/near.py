@@ -126,9 +126,19 @@ def records(bands: Hashes, lines: npt.NDArray[np.int64], offsets: npt.NDArray[np
     return np.stack([numbered.ravel(), *(np.repeat(one, BANDS) for one in more)], axis=1)
 
 
-def candidates(spill: Spill) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Pairs of (line, offset) that share a band and seem alike: each of a group with the group's first."""
+NOTHING: Hashes = np.zeros(0, np.uint64)
+_AT_ONCE = 10_000
+
+
+def candidates(spill: Spill, known: Hashes = NOTHING) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Pairs of (line, offset) that share a band and seem alike: each of a group with the group's first.
+
+    The lines that are `known` (sorted) to repeat another are left out.
+    """
     for part in spill.groups():
+        if known.size:
+            place = np.minimum(np.searchsorted(known, part[:, 1]), known.size - 1)
+            part = part[known[place] != part[:, 1]]  # noqa: PLW2901 -- the rest of it
         same = np.flatnonzero(part[1:, 0] == part[:-1, 0]) + 1
         if not same.size:
             continue
@@ -136,20 +146,20 @@ def candidates(spill: Spill) -> Iterator[tuple[tuple[int, int], tuple[int, int]]
         first = begins[np.searchsorted(begins, same, "right") - 1]
         differing = part[first, 3] ^ part[same, 3]
         alike = np.bitwise_count((differing | differing >> np.uint64(1)) & _ODD) <= MOST_DIFFERING
-        for left, right in zip(part[first[alike], 1:3].tolist(), part[same[alike], 1:3].tolist(), strict=True):
-            yield (left[0], left[1]), (right[0], right[1])
+        left, right = part[first[alike], 1:3], part[same[alike], 1:3]
+        for start in range(0, len(left), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            for one, other in zip(left[some].tolist(), right[some].tolist(), strict=True):
+                yield (one[0], one[1]), (other[0], other[1])
 
 
-def pairs(spill: Spill, likeness: "Likeness", known: frozenset[int]) -> tuple[Records, bool]:
-    """Near-duplicates as (line, earlier line), by line, and whether these are all.
-
-    Lines that are `known` to repeat another are left out.
-    """
+def pairs(spill: Spill, likeness: "Likeness", known: Hashes = NOTHING) -> tuple[Records, bool]:
+    """Near-duplicates as (line, earlier line), by line, and whether these are all; those `known` are left out."""
     found: dict[int, int] = {}
     compared = 0
-    for (line, offset), (other, other_offset) in candidates(spill):
+    for (line, offset), (other, other_offset) in candidates(spill, known):
         later, earlier = max(line, other), min(line, other)
-        if later in known or earlier in known or found.get(later, later) <= earlier:
+        if found.get(later, later) <= earlier:
             continue
         compared += 1
         if compared > MOST_COMPARED:

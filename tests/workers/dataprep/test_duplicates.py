@@ -72,7 +72,7 @@ def near_pairs(examples: list[Example]) -> list[tuple[int, int]]:
         numbers, bands = near.signatures(*near.told(examples), common)
         spill.add(near.records(bands, numbers, numbers))
         alike = near.Likeness(lambda offset: examples[offset], common)
-        found, complete = near.pairs(spill, alike, frozenset())
+        found, complete = near.pairs(spill, alike)
         assert complete
         return [tuple(pair) for pair in found.tolist()]
 
@@ -126,7 +126,7 @@ def test_looking_ends_and_says_so(monkeypatch):
         common = near.boilerplate([])
         numbers, bands = near.signatures(*near.told(examples), common)
         spill.add(near.records(bands, numbers, numbers))
-        found, complete = near.pairs(spill, near.Likeness(examples.__getitem__, common), frozenset())
+        found, complete = near.pairs(spill, near.Likeness(examples.__getitem__, common))
     assert not complete
     assert 0 < len(found) <= 5
 
