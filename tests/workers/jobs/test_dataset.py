@@ -208,7 +208,8 @@ def test_a_file_attached_for_testing_is_for_testing(db, upload, carry):
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_a_named_dataset_is_fetched_once_and_kept_like_any_other(db, scripted, tmp_path):
-    arrow = pytest.importorskip("datasets")
+    import datasets as arrow
+
     arrow.disable_progress_bars()
     arrow.Dataset.from_list(GOOD).save_to_disk(str(tmp_path / "hub" / "acme" / "faq" / "abc"))
     settings = scripted.settings.model_copy(update={"hub_folder": tmp_path / "hub"})
