@@ -102,7 +102,7 @@ def of_examples(examples: Sequence[Example], tokenizer: str) -> list[Counted]:
         if example.tools:
             texts.append(_as_json(example.tools))
         ends.append(len(texts))
-    numbers = counter(tokenizer)([_storable(text) for text in texts])
+    numbers = _each(texts, tokenizer)
     upto = [0, *accumulate(numbers)]
     answered = frozenset(contents)
     counted, place, begin = [], 0, 0
@@ -117,6 +117,13 @@ def of_examples(examples: Sequence[Example], tokenizer: str) -> list[Counted]:
         begin, place = ends[place], place + 1
         counted.append(_counted(example, sizes, assistant, TOKENS_PER_EXAMPLE + tools))
     return counted
+
+
+def _each(texts: Sequence[str], tokenizer: str) -> list[int]:
+    """Each text's tokens; what examples share (roles, declared tools) is counted once."""
+    different = list(dict.fromkeys(texts))
+    sizes = dict(zip(different, counter(tokenizer)([_storable(text) for text in different]), strict=True))
+    return [sizes[text] for text in texts]
 
 
 def _counted(example: Example, sizes: Sequence[int], assistant: int, beside: int) -> Counted:
