@@ -16,7 +16,7 @@ import numpy.typing as npt
 Records = npt.NDArray[np.uint64]
 
 PARTS = 64
-MOST_IN_MEMORY = 48_000_000
+MOST_IN_MEMORY = 24_000_000
 """Bytes of numbers kept before they go to the disk."""
 
 
