@@ -64,12 +64,6 @@ def of_examples(examples: Sequence[Example]) -> tuple[Hashes, Hashes]:
     return whole, prompt
 
 
-def of_example(example: Example) -> tuple[int, int]:
-    """The hash of one example and that of its prompt."""
-    whole, prompt = of_examples([example])
-    return int(whole[0]), int(prompt[0])
-
-
 def _answers(example: Example) -> bool:
     return any(one.content or one.extra for one in example.answers)
 

@@ -105,11 +105,6 @@ class Histogram:
         values, counts = self._table()
         return int((np.minimum(values, limit) * counts).sum())
 
-    def above(self, limit: int) -> int:
-        """How many numbers are above `limit`."""
-        values, counts = self._table()
-        return int(counts[values > limit].sum())
-
     def bars(self, most: int = 24) -> dict[str, list[int]]:
         """At most `most` bars of equal width, the last one open: `edges` (one more than bars) and `counts`."""
         if not self.examples:

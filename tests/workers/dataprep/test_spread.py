@@ -25,7 +25,6 @@ def test_a_histogram_of_parts_gives_the_figures_of_the_whole():
     assert spread.p5 == pytest.approx(np.percentile(numbers, 5), abs=0.06)
     assert spread.p95 == pytest.approx(np.percentile(numbers, 95), abs=0.06)
     assert whole.capped(1000) == sum(min(1000, one) for one in numbers)
-    assert whole.above(1000) == sum(one > 1000 for one in numbers)
 
 
 def test_nothing_counted_is_all_zero():
