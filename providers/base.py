@@ -1,17 +1,22 @@
-"""The two protocols that every provider speaks, and the values that cross them.
+"""The protocols that providers speak, and the values that cross them.
 
-A provider trains (`TrainingProvider`), answers (`ChatProvider`), or both. Nothing in this module
-touches the network or a vendor's SDK, so anything may import it.
+A provider trains (`TrainingProvider`), answers (`ChatProvider`), hosts tuned models that do not answer by
+themselves (`HostingProvider`), keeps models (`ModelKeeper`): each room says which of them it does. Nothing in
+this module touches the network or a vendor's SDK, so anything may import it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 Hyperparameter = int | float | str | bool
 """One knob's value; the names are the provider-neutral ones of `TrainingRequest.hyperparameters`."""
+
+AUTO = "auto"
+"""A knob's value that leaves the choice to the vendor."""
 
 
 class Method(StrEnum):
@@ -44,8 +49,9 @@ class TrainingRequest:
 
     `key` names the run and attempt: a submission repeated with the same key must not create a
     second provider job. Paths are files in the provider's own format. `hyperparameters` uses the
-    neutral names: epochs, batch_size, gradient_accumulation, learning_rate, max_length, lora_r,
-    lora_alpha, lora_dropout, warmup_ratio, checkpoint_steps; a provider ignores none silently.
+    neutral names of the provider's `Capabilities.knobs` (checkpoint_steps beside them); a value of `AUTO`
+    leaves the choice to the vendor, and a provider ignores none silently. `options` are the vendor's own
+    (a grader, a training tier, integrations), named in `Capabilities.options`.
     """
 
     key: str
@@ -58,6 +64,7 @@ class TrainingRequest:
     resume_from: Path | None = None
     seed: int = 42
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,15 +112,42 @@ class ProviderJob:
 
 
 @dataclass(frozen=True)
+class Knob:
+    """One hyperparameter as a form shows it. `low` and `high` are both allowed; empty `methods` are all."""
+
+    name: str  # provider-neutral
+    text: str  # for people
+    default: Hyperparameter
+    low: float = 0.0
+    high: float = 0.0
+    whole: bool = False  # whole numbers only
+    can_auto: bool = False  # whether `AUTO` may stand for a value
+    choices: tuple[str, ...] = ()  # words, where it is no number
+    methods: frozenset[Method] = frozenset()
+    hint: str = ""
+    advanced: bool = False
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a provider can do, as data."""
 
     methods: frozenset[Method]
-    dataset_format: str  # the DatasetFormat id that `train_path` must have
+    dataset_format: str  # the DatasetFormat id that `train_path` must have; DPO and RFT have formats of their own
     minimum_examples: int = 1
     can_pause: bool = False
     must_deploy: bool = False  # a tuned model must be hosted before it answers
+    base_must_deploy: bool = False  # and so must a base model, to be compared with
     queue: str = "cloud"  # "gpu" where the worker itself does the work
+    knobs: tuple[Knob, ...] = ()
+    formats: Mapping[Method, str] = field(default_factory=dict)  # where a method's differs from `dataset_format`
+    options: frozenset[str] = frozenset()  # names that `TrainingRequest.options` may have
+    longest_suffix: int = 64  # characters of a tuned model's suffix
+    chats_at_once: int = 16  # questions that may be under way together
+
+    def format_for(self, method: Method) -> str:
+        """The DatasetFormat id that `train_path` must have for this method."""
+        return self.formats.get(method, self.dataset_format)
 
 
 @runtime_checkable
@@ -190,4 +224,113 @@ class ChatProvider(Protocol):
 
     def models(self) -> Sequence[str]:
         """Names that `stream` answers for now."""
+        ...
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that a training left on its way, and can be asked by name."""
+
+    model: str
+    step: int
+    loss: float | None = None
+    validation_loss: float | None = None
+    accuracy: float | None = None  # of tokens, 0 to 1
+    validation_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class OfferedModel:
+    """A model that a vendor lists. `shutdown` is the last day it answers, where the vendor says so."""
+
+    name: str
+    shutdown: date | None = None
+    tuned: bool = False
+
+
+@runtime_checkable
+class ModelKeeper(Protocol):
+    """Knows a vendor's models. Every error raised is a `providers.errors.ProviderError`."""
+
+    def check(self) -> str:
+        """Ask something harmless with these credentials: who answered, in a few words. Costs nothing."""
+        ...
+
+    def offered(self) -> Sequence[OfferedModel]:
+        """The models that these credentials may use, tuned ones among them."""
+        ...
+
+    def checkpoints(self, job_id: str) -> Sequence[Checkpoint]:
+        """The checkpoints of a provider job that can be asked, oldest first; empty where there are none."""
+        ...
+
+    def delete_model(self, model: str) -> None:
+        """Delete a tuned model for ever. One that is not there is deleted already."""
+        ...
+
+
+class DeploymentStatus(StrEnum):
+    """Where a hosted model is, in our words."""
+
+    CREATING = "creating"  # accepted; it does not answer yet
+    READY = "ready"  # it has answered
+    FAILED = "failed"  # it will not come; `error` says why
+    DELETING = "deleting"  # on its way out; it may still be billed
+    GONE = "gone"  # not there: never made, or deleted
+
+
+@dataclass(frozen=True)
+class HostingTier:
+    """A way of hosting a tuned model. The price is in `providers.prices`, under this tier."""
+
+    id: str  # the vendor's own name of it
+    text: str
+    description: str = ""
+    lives_hours: float | None = None  # the vendor ends it after so long
+    for_base_models: bool = False  # whether a base model may be hosted so
+
+
+@dataclass(frozen=True)
+class DeploymentRequest:
+    """What is to be hosted. `name` is ours and unique: a repeated request is the same deployment."""
+
+    name: str
+    model: str  # the vendor's name of the tuned (or base) model
+    tier: str  # a `HostingTier.id`
+    capacity: int = 1
+    base_model: str = ""  # what the tuned model was made of
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A hosted model as last seen. `target` is what a `ChatRequest.model` must say to reach it."""
+
+    name: str
+    status: DeploymentStatus
+    target: str = ""
+    vendor_status: str = ""
+    error: str | None = None  # for people; untrusted text
+
+
+@runtime_checkable
+class HostingProvider(Protocol):
+    """Hosts models that do not answer by themselves. Every error raised is a `providers.errors.ProviderError`.
+
+    None of these waits for the vendor to finish: `deployment` tells.
+    """
+
+    def tiers(self, base_model: str) -> Sequence[HostingTier]:
+        """The ways to host a model tuned from this one, the cheapest first."""
+        ...
+
+    def deploy(self, request: DeploymentRequest) -> Deployment:
+        """Ask for the deployment; asking again for the same name makes no second one."""
+        ...
+
+    def deployment(self, name: str) -> Deployment:
+        """The deployment now. READY only once it has really answered; GONE if it is not there."""
+        ...
+
+    def undeploy(self, name: str) -> Deployment:
+        """Ask for its end, after which it costs nothing; one that is not there is GONE already."""
         ...

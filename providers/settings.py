@@ -22,6 +22,20 @@ class ProviderSettings(BaseSettings):
     serve_url: str = ""
     """Where the model server is, if it is not on this host."""
 
+    openai_url: str = "https://api.openai.com/v1"
+    """OpenAI's address; another one is a proxy or a stand-in, and OpenAI's retirement dates do not hold there."""
+    azure_hosts: str = ""
+    """Further hosts ("host" or "host:port", separated by commas) that an Azure OpenAI endpoint may have."""
+    azure_management_url: str = "https://management.azure.com"
+    azure_authority: str = "https://login.microsoftonline.com"
+    ca_bundle: str = ""
+    """A file of certificates to trust at Azure's addresses, beside the usual ones; for proxies and stand-ins."""
+
+    @property
+    def more_azure_hosts(self) -> tuple[str, ...]:
+        """`azure_hosts` as a tuple."""
+        return tuple(one.strip().lower() for one in self.azure_hosts.split(",") if one.strip())
+
     @property
     def folder(self) -> Path:
         """`home` as an absolute path."""

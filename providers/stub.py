@@ -24,6 +24,7 @@ from providers.base import (
     ProviderJobStatus,
     TrainingRequest,
 )
+from providers.credentials import Credentials
 from providers.errors import InvalidRequest, NotFound
 from providers.settings import ProviderSettings
 
@@ -177,12 +178,12 @@ class StubChat:
         return [BASE_MODEL]
 
 
-def build_training(settings: ProviderSettings) -> StubTraining:
+def build_training(settings: ProviderSettings, _credentials: Credentials) -> StubTraining:
     """The pretending trainer of this installation."""
     return StubTraining(settings.stub_folder)
 
 
-def build_chat(_settings: ProviderSettings) -> StubChat:
+def build_chat(_settings: ProviderSettings, _credentials: Credentials) -> StubChat:
     """The pretending model."""
     return StubChat()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlmodel import Session, col, select
 
 from providers.base import ChatChunk, ChatMessage, ChatRequest
-from workers import tasks
+from workers import tasks, vendors
 from workers.context import Context
 from workers.errors import NotFound
 from workers.rights import Actor, Verb, allowed, require
@@ -158,4 +158,4 @@ def answer(context: Context, turn_id: int) -> Iterator[ChatChunk]:
         endpoint = session.get_one(Endpoint, thread.endpoint_id)
         messages = history(session, turn)
     request = ChatRequest(model=endpoint.model, messages=messages, max_tokens=endpoint.max_tokens)
-    return context.providers.chat(endpoint.provider).stream(request)
+    return vendors.chat(context, endpoint.team_id, endpoint.provider).stream(request)

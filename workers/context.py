@@ -1,6 +1,7 @@
 """What a handler works with: settings, database, files and providers, built once a process."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workers.db import Database
@@ -8,6 +9,7 @@ from workers.queues.bell import Bell
 from workers.queues.signing import installation_key
 from workers.settings import Settings
 from workers.storage import Storage
+from workers.vault import Vault
 
 if TYPE_CHECKING:
     from providers.registry import Providers
@@ -21,6 +23,11 @@ class Context:
     db: Database
     storage: Storage
     providers: "Providers"
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What opens stored credentials."""
+        return Vault(self.settings.folder)
 
 
 def open_database(settings: Settings, *, busy_seconds: float = 10.0) -> Database:

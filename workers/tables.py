@@ -95,7 +95,27 @@ class EndpointStatus(StrEnum):
     """Whether a chat target answers."""
 
     ACTIVE = "active"  # answers
+    ASLEEP = "asleep"  # its model is hosted nowhere; deploying it again wakes it
     DELETED = "deleted"  # does not any more
+
+
+class CredentialStatus(StrEnum):
+    """Whether a vendor lets us in with them."""
+
+    CHECKING = "checking"  # saved; a harmless call is to try them
+    WORKING = "working"  # it was answered
+    REFUSED = "refused"  # it was not; `problem` says why
+
+
+class LeaseStatus(StrEnum):
+    """Where the hosting of a model is, as we want it and as the vendor says."""
+
+    ASKED = "asked"  # wanted; the vendor may or may not have been asked
+    CREATING = "creating"  # the vendor is at it
+    READY = "ready"  # it answers, and costs by the hour
+    ENDING = "ending"  # to be deleted, or being deleted
+    ENDED = "ended"  # the vendor has it no more
+    FAILED = "failed"  # it never came; `problem` says why
 
 
 class TurnStatus(StrEnum):
@@ -274,6 +294,9 @@ class Run(Owned, table=True):
     pause_requested: bool = False
     model_name: str = Field(default="", index=True)  # what the tuned model answers to
     model_key: str = ""  # where its files lie in storage; empty at a vendor
+    tuned_model: str = ""  # the vendor's name of the result, whatever it is hosted as; empty after its deletion
+    rehomed_from_id: int | None = Field(default=None, foreign_key="run.id")  # the run that it repeats elsewhere
+    actual: dict[str, Any] = _json()  # what it really cost: trained_tokens, training_dollars, hosting_dollars
     started_at: float | None = None
     trained_at: float | None = None
     ended_at: float | None = None
@@ -335,6 +358,68 @@ class Endpoint(Owned, table=True):
     system_prompt: str = Field(default="", sa_type=Text)
     max_tokens: int = 512
     status: EndpointStatus = EndpointStatus.ACTIVE
+
+
+class Credential(Owned, table=True):
+    """A workspace's credentials at a vendor. Only the vault opens what is sealed."""
+
+    __table_args__ = (UniqueConstraint("team_id", "provider"),)
+    provider: str
+    sealed: str = Field(sa_type=Text)
+    shown: dict[str, Any] = _json()  # the fields that are no secrets
+    revision: int = 0  # of the values: a check's outcome counts for those that it tried
+    status: CredentialStatus = CredentialStatus.CHECKING
+    words: str = ""  # who answered the check
+    problem: str = Field(default="", sa_type=Text)
+    checked_at: float | None = None
+
+
+class HostedModel(Owned, table=True):
+    """A model that a vendor hosts for us, leased: it costs by the hour until `ends_at`, unless somebody keeps it."""
+
+    __table_args__ = (UniqueConstraint("team_id", "provider", "name"),)
+    run_id: int = Field(foreign_key="run.id", index=True)
+    endpoint_id: int | None = Field(default=None, foreign_key="endpoint.id", index=True)
+    provider: str
+    name: str  # the deployment's name at the vendor, ours and never used twice
+    model: str  # the vendor's name of what is hosted
+    purpose: str = "tuned"  # "tuned", "base" (to be compared with, for the evaluation only), "checkpoint"
+    tier: str = ""
+    capacity: int = 1
+    target: str = ""  # what a question must name to reach it
+    status: LeaseStatus = Field(default=LeaseStatus.ASKED, index=True)
+    vendor_status: str = ""
+    problem: str = Field(default="", sa_type=Text)
+    price_per_hour: float | None = None  # dollars; None where it is not known
+    price_words: str = ""
+    ready_at: float | None = None
+    ends_at: float | None = Field(default=None, index=True)  # the lease's end
+    warned_at: float | None = None
+    used_at: float | None = None
+    ended_at: float | None = None
+
+
+class RunCheckpoint(SQLModel, table=True):
+    """A model that a vendor's training left on its way and that can be asked."""
+
+    run_id: int = Field(foreign_key="run.id", primary_key=True)
+    step: int = Field(primary_key=True)
+    model: str
+    loss: float | None = None
+    validation_loss: float | None = None
+    accuracy: float | None = None
+    validation_accuracy: float | None = None
+
+
+class JobFile(Owned, table=True):
+    """A plan that somebody attached as YAML: what was read of it, and what was wrong with it."""
+
+    upload_id: int | None = Field(default=None, foreign_key="upload.id")
+    name: str
+    message_ts: str = Field(default="", index=True)
+    thread_ts: str = ""
+    plan: dict[str, Any] = _json()
+    notes: dict[str, Any] = _json()  # {"notes": [...], "problems": [...]}, in words for people
 
 
 class ApiKey(Owned, table=True):

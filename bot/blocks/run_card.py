@@ -4,6 +4,7 @@ from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, bar, button, confirm, context, section
 from workers.run_status import FINAL, RunStatus
 from workers.runs import division
+from workers.runs.choices import Choices
 from workers.runs.cost import duration
 from workers.tables import Run
 
@@ -60,7 +61,7 @@ def _figures(run: Run) -> list[str]:
     stage = str(progress.get("stage") or "")
     lines = []
     if total:
-        epochs = float(progress.get("total_epochs") or run.plan.get("epochs") or 0)
+        epochs = float(progress.get("total_epochs") or Choices.from_json(run.plan).number("epochs") or 0)
         epoch = f" · epoch {float(progress['epoch']):.1f} of {epochs:g}" if progress.get("epoch") is not None else ""
         lines.append(f"`{bar(step / total)}` step {step:,} of {total:,}{epoch}")
     numbers = []

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from bot import escape
@@ -19,13 +19,14 @@ from bot.blocks.elements import (
     select,
     text_input,
 )
+from providers.base import AUTO, Hyperparameter, Knob
 from workers.dataprep.split import LEAST_TO_HOLD_OUT
 from workers.errors import InvalidPlan
 from workers.runs.billing import Count
 from workers.runs.choices import FOLDS, Choices, TestOn
 from workers.runs.cost import Estimate, Offer
 from workers.runs.leaks import Leaks
-from workers.runs.plan import LIMITS, StartForm
+from workers.runs.plan import StartForm
 from workers.tables import Dataset
 
 ATTACH = "attach"
@@ -91,18 +92,7 @@ def draw(form: StartForm, channel_id: str) -> Block:
         field_block(
             "base_model", "Base model", select("value", [_option(one) for one in form.base_models], choices.base_model)
         ),
-        field_block("epochs", "Epochs", number_input("value", choices.epochs, *LIMITS["epochs"], decimal=False)),
-        field_block(
-            "learning_rate",
-            "Learning rate",
-            number_input("value", choices.learning_rate, *LIMITS["learning_rate"], decimal=True),
-        ),
-        field_block(
-            "batch_size",
-            "Examples a step",
-            number_input("value", choices.batch_size, *LIMITS["batch_size"], decimal=False),
-        ),
-        field_block("lora_r", "LoRA rank", number_input("value", choices.lora_r, *LIMITS["lora_r"], decimal=False)),
+        *(_knob(one, choices.knob(one.name)) for one in choices.usable_knobs),
         context(
             "Everything is filled in sensibly: if in doubt, just go on. Nothing starts before you have seen the plan."
         ),
@@ -111,6 +101,19 @@ def draw(form: StartForm, channel_id: str) -> Block:
     return modal(
         "start_form", "Start fine-tuning", blocks, submit="See plan and cost", close="Not now", metadata=metadata
     )
+
+
+def _knob(knob: Knob, value: Hyperparameter | None) -> Block:
+    """One hyperparameter's field; where the vendor may choose, "auto" may be typed."""
+    chosen = knob.default if value is None else value
+    if knob.choices:
+        field = select("value", [option(one, one) for one in knob.choices], str(chosen))
+    elif knob.can_auto:
+        field = text_input("value", f"{chosen}", most=20)
+    else:
+        field = number_input("value", float(chosen), knob.low, knob.high, decimal=not knob.whole)
+    auto = f"{AUTO}, or {knob.low:g} to {knob.high:g}" if knob.can_auto else ""
+    return field_block(knob.name, knob.text, field, hint="; ".join(filter(None, [knob.hint, auto])))
 
 
 def _hint(form: StartForm) -> str:
@@ -155,12 +158,32 @@ def read(values: Mapping[str, Any], known: Choices) -> Choices:
         provider=str(plain.get("provider") or known.provider),
         base_model=str(plain.get("base_model") or known.base_model),
         method=known.method,
-        epochs=int(plain.get("epochs") or known.epochs),
-        learning_rate=float(plain.get("learning_rate") or known.learning_rate),
-        batch_size=int(plain.get("batch_size") or known.batch_size),
-        lora_r=int(plain.get("lora_r") or known.lora_r),
+        knobs=_knobs(plain, replace(known, provider=str(plain.get("provider") or known.provider))),
+        options=known.options,
         seed=known.seed,
     )
+
+
+def _knobs(plain: Mapping[str, Any], known: Choices) -> dict[str, Hyperparameter]:
+    """The hyperparameters that were typed. Raises InvalidPlan for what is no number."""
+    typed: dict[str, Hyperparameter] = {}
+    problems = {}
+    for knob in known.usable_knobs:
+        value = str(plain.get(knob.name) or "").strip().lower()
+        if not value:
+            continue
+        try:
+            typed[knob.name] = value if knob.choices or value == AUTO else _number(value)
+        except ValueError:
+            problems[knob.name] = "This could not be read as a number."
+    if problems:
+        raise InvalidPlan(problems)
+    return {**{name: value for name, value in known.knobs.items() if name not in typed}, **typed}
+
+
+def _number(value: str) -> int | float:
+    number = float(value)
+    return int(number) if number.is_integer() else number
 
 
 def _value(state: Mapping[str, Any]) -> Any:
@@ -201,8 +224,8 @@ def confirmation(
             *watched,
             f"*Base model*\n{escape.mrkdwn(choices.base_model.split('/')[-1], 80)}",
             f"*Where*\n{'this machine: nothing leaves it' if choices.provider == 'local' else choices.provider}",
-            f"*Method*\nLoRA {choices.method.upper()}, rank {choices.lora_r}",
-            f"*Steps*\n{estimate.steps:,}, of {choices.batch_size} examples each",
+            f"*Method*\n{_method(choices)}",
+            f"*Steps*\n{_steps(choices, estimate)}",
         ),
     ]
     if leaks is not None and leaks.words:
@@ -218,6 +241,17 @@ def confirmation(
     carried = {"channel": channel_id, "choices": choices.to_json(), "counted": asdict(counted) if counted else None}
     metadata = json.dumps(carried, ensure_ascii=False)
     return modal("confirm_start", "Plan and cost", blocks, submit="Start", close="Back", metadata=metadata)
+
+
+def _method(choices: Choices) -> str:
+    rank = choices.number("lora_r")
+    return f"LoRA {choices.method.upper()}, rank {rank:g}" if rank else choices.method.upper()
+
+
+def _steps(choices: Choices, estimate: Estimate) -> str:
+    if not estimate.steps:
+        return f"{estimate.epochs} epochs; the provider chooses how many examples a step has"
+    return f"{estimate.steps:,}, of {choices.number('batch_size'):g} examples each"
 
 
 def _held_out(choices: Choices, estimate: Estimate, test: Dataset | None, left_out: int) -> str:

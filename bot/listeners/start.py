@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError
 from bot.blocks import start_form
 from bot.blocks.elements import Block
 from bot.middleware import Desk
+from providers.capabilities import CAPABILITIES
 from workers import inbound
 from workers.errors import InvalidPlan, UserError
 from workers.rights import Actor
@@ -22,7 +23,7 @@ from workers.tables import Dataset
 FIELDS = frozenset(
     {
         *("dataset_id", "test_dataset_id", "validation_dataset_id", "name", "goal", "provider", "base_model"),
-        *("epochs", "learning_rate", "batch_size", "lora_r"),
+        *(knob.name for known in CAPABILITIES.values() for knob in known.knobs),
     }
 )
 """The form's blocks; a problem with anything else is shown at the first."""
@@ -65,9 +66,6 @@ def register(app: App, desk: Desk) -> None:
         except InvalidPlan as error:
             ack(response_action="errors", errors=_by_block(error))
             return
-        except ValueError:
-            ack(response_action="errors", errors={"epochs": "One of the numbers could not be read."})
-            return
         ack(response_action="push", view=drawn)
         if compares:
             _show(desk, window, _compared(desk, actor, choices, channel_id))
@@ -101,7 +99,7 @@ def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str, l
     counted = counting.recount(desk.context, choices)
     with desk.context.db.read() as session:
         estimate = cost.estimate(session, desk.context.settings, choices, counted=counted)
-    offers = cost.by_provider(dataset.report, epochs=choices.epochs)
+    offers = cost.by_provider(dataset.report, epochs=estimate.epochs)
     elsewhere = [one for one in offers if one.fits and not one.set_up][:MOST_ELSEWHERE]
     return start_form.confirmation(
         choices, estimate, dataset, test, channel_id, leaks=leaked, elsewhere=elsewhere, counted=counted

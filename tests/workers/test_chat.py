@@ -173,7 +173,7 @@ class Chat:
         yield ChatChunk(text="Flour")
         raise Unavailable("down")
 
-    def chat(self, name):
+    def chat(self, name, _credentials):
         assert name == "local"
         return self
 

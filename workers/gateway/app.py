@@ -38,7 +38,7 @@ def build(context: Context) -> FastAPI:
     access = Access(context.db)
     metrics = Metrics(context.db, places)
     health = Health(context.db, context.settings.redis)
-    completions = Completions(context.providers, places, metrics.requests)
+    completions = Completions(context, places, metrics.requests)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatChunk
 from providers.errors import Unavailable
-from providers.registry import Providers
+from workers import vendors
+from workers.context import Context
 from workers.gateway import openai_protocol
 from workers.gateway.edge import translate
 from workers.gateway.generation import Generation, Places
@@ -32,8 +33,8 @@ Result = TypeVar("Result")
 class Completions:
     """Asks an endpoint's provider and puts its answer into OpenAI's shapes."""
 
-    def __init__(self, providers: Providers, places: Places, figures: RequestFigures) -> None:
-        self._providers = providers
+    def __init__(self, context: Context, places: Places, figures: RequestFigures) -> None:
+        self._context = context
         self._places = places
         self._figures = figures
 
@@ -42,7 +43,10 @@ class Completions:
         completion = openai_protocol.read(body)
         openai_protocol.check_model(completion, endpoint)
         asked = completion.to(endpoint)
-        generation = self._places.start(key.id or 0, lambda: self._providers.chat(endpoint.provider).stream(asked))
+        generation = self._places.start(
+            key.id or 0,
+            lambda: vendors.chat(self._context, endpoint.team_id, endpoint.provider).stream(asked),
+        )
         try:
             pieces = generation.chunks()
             first = await _unless_gone(request, anext(pieces, None))

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from providers.base import ChatMessage
 from providers.errors import ProviderError
-from workers import announcements
+from workers import announcements, vendors
 from workers.context import Context
 from workers.dataprep import tokens
 from workers.dataprep.example import Example
@@ -177,7 +177,7 @@ def _generate(
     done, written = len(there), time.monotonic()
     which = "base model" if model == run.base_model else "tuned model"
     _write(lease, run, evaluation, model, [], f"{which}: {done} of {len(examples)} answers")
-    for answer in generate.answers(context.providers.chat(run.provider), model, missing, max_tokens):
+    for answer in generate.answers(vendors.chat(context, run.team_id, run.provider), model, missing, max_tokens):
         pending.append(answer)
         done += 1
         if time.monotonic() - written >= WRITE_SECONDS:

@@ -14,8 +14,9 @@ import structlog
 from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
-from providers.base import ProviderJob, ProviderJobStatus, TrainingRequest
+from providers.base import Hyperparameter, ProviderJob, ProviderJobStatus, TrainingRequest
 from providers.errors import ProviderError, SubmitUnknown
+from workers import vendors
 from workers.context import Context
 from workers.errors import RetryLater
 from workers.jobs.following import (
@@ -48,7 +49,7 @@ def train(context: Context, lease: Lease) -> None:
     run = _begin(lease)
     if run is None:
         return
-    provider = context.providers.training(run.provider)
+    provider = vendors.training(context, run.team_id, run.provider)
     folder = context.settings.runs_folder / str(run.id) / f"attempt-{run.submit_attempt}"
     try:
         request = _request(context, run, folder)
@@ -69,7 +70,7 @@ def submit(context: Context, lease: Lease) -> None:
     run = _begin(lease, resubmit=False)
     if run is None:
         return
-    provider = context.providers.training(run.provider)
+    provider = vendors.training(context, run.team_id, run.provider)
     folder = context.settings.runs_folder / str(run.id) / "submit"
     sent_before = True
     try:
@@ -114,7 +115,7 @@ def poll(context: Context, lease: Lease) -> None:
     if run.status in FINAL or run.status is RunStatus.EVALUATING or not run.provider_job_id:
         with lease.finish():
             return
-    provider = context.providers.training(run.provider)
+    provider = vendors.training(context, run.team_id, run.provider)
     try:
         if run.status is RunStatus.CANCELLING:
             provider.cancel(run.provider_job_id)
@@ -173,7 +174,7 @@ def _salvage(context: Context, lease: Lease) -> None:
     if run.status is not RunStatus.TRAINING or not run.provider_job_id:
         return
     try:
-        left = context.providers.training(run.provider).poll(run.provider_job_id, run.poll_cursor)
+        left = vendors.training(context, run.team_id, run.provider).poll(run.provider_job_id, run.poll_cursor)
     except ProviderError as error:
         log.info("nothing_left_on_this_host", run_id=run.id, error=type(error).__name__)
         return
@@ -239,14 +240,16 @@ def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
         folder=folder,
         resume_from=resume_from,
         seed=choices.seed,
-        hyperparameters={
-            "epochs": choices.epochs,
-            "learning_rate": choices.learning_rate,
-            "batch_size": choices.batch_size,
-            "lora_r": choices.lora_r,
-            "checkpoint_steps": context.settings.checkpoint_steps,
-        },
+        hyperparameters=_hyperparameters(context, run, choices),
+        options=choices.options,
     )
+
+
+def _hyperparameters(context: Context, run: Run, choices: Choices) -> dict[str, Hyperparameter]:
+    chosen = choices.hyperparameters
+    if run.provider in lifecycle.LOCAL_PROVIDERS:
+        chosen["checkpoint_steps"] = context.settings.checkpoint_steps
+    return chosen
 
 
 def _end(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:

@@ -1,16 +1,21 @@
 """What a person chose for a run, and how its dataset is divided by that."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from providers.base import Method
+from providers.base import AUTO, Hyperparameter, Knob, Method
+from providers.capabilities import CAPABILITIES
 from workers.dataprep import split
 
 FOLDS = 3
 """Parts of a cross-checked dataset: so many short runs, each tested on the part that it did not learn from."""
 LEAST_TO_CROSS_CHECK = 2 * FOLDS
+
+
+EARLIER_KNOBS = ("epochs", "learning_rate", "batch_size", "lora_r")
+"""Plans that are older than `Choices.knobs` have these beside the other choices."""
 
 
 class TestOn(StrEnum):
@@ -34,10 +39,10 @@ class Choices:
     provider: str = "local"
     base_model: str = ""
     method: Method = Method.SFT
-    epochs: int = 3
-    learning_rate: float = 5e-4
-    batch_size: int = 4
-    lora_r: int = 16
+    knobs: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    """Hyperparameters by their neutral names; one that is not there is the provider's default."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What only this vendor knows: a grader, a training tier, integrations."""
     seed: int = 42
     test_on: TestOn = TestOn.HELD_OUT
     validation_dataset_id: int | None = None
@@ -52,13 +57,57 @@ class Choices:
     def from_json(cls, data: Mapping[str, Any]) -> "Choices":
         """The reverse of `to_json`; unknown keys are ignored."""
         known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
+        known.setdefault("knobs", {name: data[name] for name in EARLIER_KNOBS if name in data})
         method = Method(known.get("method", Method.SFT))
         return cls(**{**known, "method": method, "test_on": TestOn(known.get("test_on", TestOn.HELD_OUT))})
+
+    def knob(self, name: str) -> Hyperparameter | None:
+        """The value that was chosen, or else the provider's default; None for a knob that it does not have."""
+        return self.knobs.get(name, next((one.default for one in self.usable_knobs if one.name == name), None))
+
+    def number(self, name: str) -> float | None:
+        """The knob's value where it is a number; None where the vendor chooses, or there is no such knob."""
+        value = self.knob(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
+    def hyperparameters(self) -> dict[str, Hyperparameter]:
+        """Every knob of this provider and method with its value."""
+        return {one.name: self.knobs.get(one.name, one.default) for one in self.usable_knobs}
+
+    @property
+    def usable_knobs(self) -> tuple[Knob, ...]:
+        """The knobs that this provider has for this method; none for one that is not known."""
+        known = CAPABILITIES.get(self.provider)
+        return tuple(one for one in known.knobs if not one.methods or self.method in one.methods) if known else ()
+
+    def knob_problems(self) -> dict[str, str]:
+        """What is wrong with the chosen values, by knob."""
+        usable = {one.name: one for one in self.usable_knobs}
+        problems = {
+            name: f"There is no such setting for {self.method} here." for name in self.knobs if name not in usable
+        }
+        said = {name: _problem(one, self.knobs[name]) for name, one in usable.items() if name in self.knobs}
+        return problems | {name: words for name, words in said.items() if words}
 
     @property
     def cross_checked(self) -> bool:
         """Whether short runs test the plan before the model that learns from everything."""
         return self.test_dataset_id is None and self.test_on is TestOn.CROSS_CHECK
+
+
+def _problem(knob: Knob, value: Hyperparameter) -> str:
+    """What is wrong with a knob's value, in words; empty for nothing."""
+    if knob.choices:
+        return "" if value in knob.choices else f"Choose one of: {', '.join(knob.choices)}."
+    if value == AUTO and knob.can_auto:
+        return ""
+    auto = f", or “{AUTO}”" if knob.can_auto else ""
+    if isinstance(value, bool | str):
+        return f"Must be a number{auto}."
+    if knob.whole and value != int(value):
+        return f"Must be a whole number{auto}."
+    return "" if knob.low <= value <= knob.high else f"Must be between {knob.low:g} and {knob.high:g}{auto}."
 
 
 @dataclass(frozen=True)

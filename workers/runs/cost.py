@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from providers import prices
-from workers.dataprep import split
+from workers.dataprep import split, tokens
 from workers.run_status import RunStatus
 from workers.runs import billing
 from workers.runs.billing import Count, Offer, best_fit, by_provider
@@ -28,7 +28,7 @@ class Estimate:
     examples: int
     held_out: int
     epochs: int
-    steps: int
+    steps: int  # 0 where the vendor chooses how many examples a step has
     tokens_per_epoch: int
     billed_tokens: int
     seconds: float | None
@@ -49,9 +49,10 @@ class Estimate:
         """One line for people: epochs x tokens, time, price."""
         time = f" · about {duration(self.seconds)} on this machine" if self.seconds else ""
         runs = f" × {self.short_runs + 1} runs on two thirds or all of it" if self.short_runs else ""
+        steps = f" · {self.steps} steps" if self.steps else ""
         return (
-            f"{self.epochs} epochs × {self.tokens_per_epoch:,} tokens{runs} ≈ {self.billed_tokens:,} tokens · "
-            f"{self.steps} steps{time} · {self.price}"
+            f"{self.epochs} epochs × {self.tokens_per_epoch:,} tokens{runs} ≈ {self.billed_tokens:,} tokens"
+            f"{steps}{time} · {self.price}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -73,22 +74,24 @@ def estimate(
     report = billing.recounted(dataset.report, counted)
     bill = billing.bill(report, choices.provider, choices.base_model)
     per_epoch = round(bill.tokens * examples / max(1, dataset.examples))
-    own = per_epoch * choices.epochs
+    epochs = round(choices.number("epochs") or 0) or tokens.default_epochs(examples)
+    batch = choices.number("batch_size")
+    own = per_epoch * epochs
     short_runs = FOLDS if choices.cross_checked and share == 1.0 else 0
-    tokens = own * FOLDS if short_runs else own  # each of the short runs learns from all parts but one
+    billed = own * FOLDS if short_runs else own  # each of the short runs learns from all parts but one
     price = prices.price_of(choices.provider, choices.base_model)
     return Estimate(
         examples=examples,
         held_out=dataset.examples if short_runs else _tested_on(session, settings, choices, parts.test),
-        epochs=choices.epochs,
-        steps=choices.epochs * math.ceil(examples / choices.batch_size),
+        epochs=epochs,
+        steps=epochs * math.ceil(examples / batch) if batch else 0,
         tokens_per_epoch=per_epoch,
-        billed_tokens=tokens,
-        seconds=_seconds(session, choices, tokens),
-        price=billing.price_words(price, tokens),
+        billed_tokens=billed,
+        seconds=_seconds(session, choices, billed),
+        price=billing.price_words(price, billed),
         validated=_watched(session, choices, parts.validation),
         short_runs=short_runs,
-        dollars=price.training(tokens) if price else None,
+        dollars=price.training(billed) if price else None,
         hosting_per_hour=price.hosting_per_hour if price else None,
         exact_tokens=bill.exact,
         counted_with=billing.counted_with(report).rsplit("/", 1)[-1],
@@ -119,7 +122,7 @@ def held_out(examples: int, most: int) -> int:
     return split.test_size(examples, most)
 
 
-def _seconds(session: Session, choices: Choices, tokens: int) -> float | None:
+def _seconds(session: Session, choices: Choices, billed: int) -> float | None:
     """From the last finished run of the same base model here; None if there was none."""
     last = session.exec(
         select(Run)
@@ -131,7 +134,7 @@ def _seconds(session: Session, choices: Choices, tokens: int) -> float | None:
         return None
     own = int(last.cost.get("tokens_per_epoch") or 0) * int(last.cost.get("epochs") or 0)
     trained = own or int(last.cost.get("billed_tokens") or 0)
-    return OVERHEAD_SECONDS + tokens * (last.trained_at - last.started_at) / trained if trained else None
+    return OVERHEAD_SECONDS + billed * (last.trained_at - last.started_at) / trained if trained else None
 
 
 def duration(seconds: float) -> str:

@@ -14,15 +14,8 @@ from workers.runs.choices import FOLDS, LEAST_TO_CROSS_CHECK, Choices, TestOn, s
 from workers.settings import Settings
 from workers.tables import Dataset, DatasetRole
 
-__all__ = ["LIMITS", "Choices", "Option", "StartForm", "TestOn", "checked", "propose", "usable_datasets"]
+__all__ = ["Choices", "Option", "StartForm", "TestOn", "checked", "propose", "usable_datasets"]
 
-LIMITS: dict[str, tuple[float, float]] = {
-    "epochs": (1, 50),
-    "batch_size": (1, 256),
-    "learning_rate": (1e-7, 1e-1),
-    "lora_r": (1, 512),
-}
-"""The sensible range of each knob, both ends included."""
 MOST_NAME_CHARACTERS = 40
 NOT_THERE = "This dataset is not there any more, or not visible from this channel."
 BROKEN = "This dataset has errors. Mend them and attach it again."
@@ -87,7 +80,7 @@ def propose(session: Session, settings: Settings, actor: Actor, *, dataset_id: i
         name=_free_name(chosen),
         provider=provider,
         base_model=settings.base_model if provider == "local" else BASE_MODELS[provider][0].value,
-        epochs=max(1, int(chosen.report.get("epochs") or 3)),
+        knobs={"epochs": max(1, int(chosen.report.get("epochs") or 3))},
         method=Method(chosen.method),
     )
     few = sizes(chosen.examples, choices, settings.held_out_examples).test == 0
@@ -161,9 +154,7 @@ def checked(session: Session, settings: Settings, actor: Actor, choices: Choices
     name = choices.name.strip()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", name) or len(name) > MOST_NAME_CHARACTERS:
         problems["name"] = f"Use 1 to {MOST_NAME_CHARACTERS} letters, digits, spaces, dots, hyphens or underscores."
-    for knob, (low, high) in LIMITS.items():
-        if not low <= float(getattr(choices, knob)) <= high:
-            problems[knob] = f"Must be between {low:g} and {high:g}."
+    problems |= choices.knob_problems()
     if choices.provider not in PROVIDERS:
         problems["provider"] = "This provider is not set up here."
     elif choices.base_model not in {option.value for option in base_models(settings, choices.provider)}:

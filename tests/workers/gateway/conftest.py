@@ -57,7 +57,7 @@ class OneProvider:
 
     provider: ChatProvider
 
-    def chat(self, _name):
+    def chat(self, _name, _credentials):
         return self.provider
 
 

@@ -93,10 +93,10 @@ class TwoProviders:
     trainer: ScriptedTraining
     talker: ScriptedChat
 
-    def training(self, _name):
+    def training(self, _name, _credentials):
         return self.trainer
 
-    def chat(self, _name):
+    def chat(self, _name, _credentials):
         return self.talker
 
 

@@ -70,7 +70,9 @@ def test_starting_twice_with_one_submission_is_starting_once(db, choices):
 
 
 def test_every_problem_is_named_at_once(db, choices):
-    bad = Choices.from_json({**choices.to_json(), "name": "", "epochs": 0, "learning_rate": 5, "base_model": "../etc"})
+    bad = Choices.from_json(
+        {**choices.to_json(), "name": "", "knobs": {"epochs": 0, "learning_rate": 5}, "base_model": "../etc"}
+    )
     with db.write() as session, pytest.raises(InvalidPlan) as caught:
         lifecycle.start(session, SETTINGS, TUNER, bad, "v")
     assert set(caught.value.problems) == {"name", "epochs", "learning_rate", "base_model"}

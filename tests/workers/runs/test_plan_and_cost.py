@@ -46,7 +46,7 @@ def test_the_newest_own_dataset_is_chosen_with_the_file_that_came_beside_it(db):
         add(session, "theirs.jsonl", creator_id="U2", message_ts="2.2")
         add(session, "broken.jsonl", trainable=False, message_ts="3.3")
     form = propose(db)
-    assert (form.choices.dataset_id, form.choices.test_dataset_id, form.choices.epochs) == (train, test, 3)
+    assert (form.choices.dataset_id, form.choices.test_dataset_id, form.choices.knob("epochs")) == (train, test, 3)
     assert form.choices.name == "recipe-v1"
     assert form.choices.base_model == SETTINGS.base_model
     names = [one.name for one in form.datasets]
@@ -100,8 +100,8 @@ def test_every_problem_at_once_by_field(db):
         add(session, trainable=False)
         other = add(session, "other.jsonl", channel_id="C2")
     choices = Choices(
-        dataset_id=1, test_dataset_id=other, name="<!channel>", base_model="gpt-9", epochs=0, batch_size=1000,
-        learning_rate=float("nan"),
+        dataset_id=1, test_dataset_id=other, name="<!channel>", base_model="gpt-9",
+        knobs={"epochs": 0, "batch_size": 1000, "learning_rate": float("nan")},
     )  # fmt: skip
     with pytest.raises(InvalidPlan) as refused:
         check(db, choices)
@@ -200,7 +200,7 @@ def test_a_deleted_dataset_is_neither_offered_nor_accepted(db):
 
 
 def test_choices_survive_the_database_and_unknown_keys():
-    choices = Choices(dataset_id=3, test_dataset_id=4, name="x", goal="extract", epochs=7)
+    choices = Choices(dataset_id=3, test_dataset_id=4, name="x", goal="extract", knobs={"epochs": 7})
     assert Choices.from_json({**choices.to_json(), "of_a_later_version": 1}) == choices
 
 
@@ -213,7 +213,7 @@ def test_what_a_plan_takes(db):
     with db.write() as session:
         train = add(session)
         test = add(session, "test.jsonl", DatasetRole.TEST, examples=1000)
-        alone = Choices(dataset_id=train, base_model="m", epochs=3, batch_size=4)
+        alone = Choices(dataset_id=train, base_model="m", knobs={"epochs": 3, "batch_size": 4})
         first = cost.estimate(session, SETTINGS, alone)
         beside = cost.estimate(session, SETTINGS, dataclasses.replace(alone, test_dataset_id=test))
     assert (first.examples, first.held_out, first.steps) == (81, 20, 3 * 21)
@@ -227,7 +227,7 @@ def test_what_a_plan_takes(db):
 def test_a_cross_check_is_three_times_the_training(db):
     with db.write() as session:
         train = add(session, examples=30, report={"tokens": {"total": 3000, "max": 200}})
-        choices = Choices(dataset_id=train, base_model="m", epochs=2, test_on=TestOn.CROSS_CHECK)
+        choices = Choices(dataset_id=train, base_model="m", knobs={"epochs": 2}, test_on=TestOn.CROSS_CHECK)
         whole = cost.estimate(session, SETTINGS, choices)
         part = cost.estimate(session, SETTINGS, choices, share=2 / 3)
     assert (whole.examples, whole.held_out, whole.short_runs) == (30, 30, 3)
@@ -240,7 +240,7 @@ def test_a_vendors_price_is_shown_with_its_date(db):
     report = {"tokens": {"total": 1_000_000, "max": 900, "tokenizer": "o200k_base"}}
     with db.write() as session:
         train = add(session, examples=30, report=report)
-        choices = Choices(dataset_id=train, epochs=3, test_on=TestOn.NOTHING, provider="azure_openai")
+        choices = Choices(dataset_id=train, knobs={"epochs": 3}, test_on=TestOn.NOTHING, provider="azure_openai")
         known = cost.estimate(session, SETTINGS, dataclasses.replace(choices, base_model="gpt-4.1-mini"))
         unknown = cost.estimate(session, SETTINGS, dataclasses.replace(choices, base_model="gpt-9"))
     assert (known.dollars, known.hosting_per_hour, known.exact_tokens) == (15.0, 1.7, True)
@@ -258,8 +258,8 @@ def test_time_is_estimated_from_the_last_run_of_that_model(db):
                     base_model=model, method="sft", started_at=100.0, trained_at=200.0, cost={"billed_tokens": 10_100},
                 )
             )  # fmt: skip
-        found = cost.estimate(session, SETTINGS, Choices(dataset_id=train, base_model="m", epochs=2))
-        unknown = cost.estimate(session, SETTINGS, Choices(dataset_id=train, base_model="unknown", epochs=2))
+        found = cost.estimate(session, SETTINGS, Choices(dataset_id=train, base_model="m", knobs={"epochs": 2}))
+        unknown = cost.estimate(session, SETTINGS, Choices(dataset_id=train, base_model="unknown", knobs={"epochs": 2}))
     assert found.seconds == pytest.approx(cost.OVERHEAD_SECONDS + 100 * 16_200 / 10_100)
     assert "about 3 min" in found.line
     assert unknown.seconds is None
