@@ -1,24 +1,22 @@
-"""Datasets as people deal with them: list, find, share, delete, and ask for new versions and other formats.
+"""Datasets as people deal with them: list, find, share, delete, choose columns.
 
 Who may use one: the people of its channel; the whole workspace once its creator or an admin has shared it.
 """
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlmodel import Session, col, or_, select
 
-from workers import announcements, rights, tasks
-from workers.dataprep.checks.catalogue import CATALOGUE
+from workers import dataset_cards, rights, tasks
 from workers.dataprep.formats import ColumnMapping
 from workers.errors import NotAllowed, NotFound, UserError
 from workers.rights import Actor, Verb, require
 from workers.run_status import FINAL
 from workers.tables import (
-    Announcement,
     AuditEntry,
     Dataset,
     DatasetRole,
@@ -31,16 +29,8 @@ from workers.tables import (
 
 GRACE_SECONDS = 5.0
 """Between a deletion and its files' leaving: whatever transaction is under way has ended by then."""
-LEAST_SHOWN = 10
-"""Fewer examples need no picture of their lengths."""
 FEW_EXAMPLES = 50
 """Below, and without a file to test on, nothing can be claimed about the result."""
-SEVERITIES = {"error": 0, "warning": 1}
-TASKS = {
-    DerivationKind.FIXES: "fix_dataset",
-    DerivationKind.CONVERSION: "convert_dataset",
-    DerivationKind.COMPARISON: "compare_datasets",
-}
 
 
 class DatasetGone(UserError):
@@ -205,7 +195,7 @@ def share(session: Session, actor: Actor, dataset_id: int, *, shared: bool) -> D
         row.shared = shared
         session.add(row)
         audit(session, actor, "share" if shared else "unshare", row)
-        redraw(session, row)
+        dataset_cards.redraw(session, row)
     return row
 
 
@@ -225,7 +215,7 @@ def delete(session: Session, actor: Actor, dataset_id: int) -> Dataset:
         session.add(upload)
     audit(session, actor, "delete", row)
     remove_files(session, row)
-    redraw(session, row)
+    dataset_cards.redraw(session, row)
     return row
 
 
@@ -252,7 +242,7 @@ def _forget_words(session: Session, row: Dataset) -> None:
             child.changes = {key: value for key, value in child.changes.items() if key != "diff"}
             session.add(child)
             if child.deleted_at is None:
-                redraw(session, child)
+                dataset_cards.redraw(session, child)
     row.changes = {key: value for key, value in row.changes.items() if key != "diff"}
     compared = select(Derivation).where(Derivation.team_id == row.team_id, Derivation.kind == DerivationKind.COMPARISON)
     for made in session.exec(compared):
@@ -290,109 +280,8 @@ def choose_columns(session: Session, actor: Actor, dataset_id: int, mapping: Col
     key = f"check_dataset:{upload.id}:{upload.checks}"
     tasks.add(session, "check_dataset", upload.id or 0, queue="cpu", team_id=upload.team_id, key=key)
     audit(session, actor, "choose_columns", row)
-    redraw(session, row)
+    dataset_cards.redraw(session, row)
     return upload
-
-
-# asking for something to be made
-
-
-def apply_fixes(session: Session, actor: Actor, dataset_id: int, checks: Iterable[str], key: str) -> Derivation:
-    """Ask for the next version with what these checks found mended. Raises NotFound, UserError."""
-    row = get(session, actor, dataset_id, verb=Verb.ATTACH)
-    must_be_home(actor, row)
-    fixable = fixes(row)
-    wanted = [check for check in checks if check in fixable]
-    if not wanted:
-        raise UserError("Choose at least one thing to mend.")
-    return _ask(session, actor, row, DerivationKind.FIXES, {"checks": wanted}, key)
-
-
-def convert(session: Session, actor: Actor, dataset_id: int, target: str, key: str) -> Derivation:
-    """Ask for its examples as a file in another format; it comes to where it is asked for. Raises NotFound."""
-    row = get(session, actor, dataset_id)
-    there = {} if is_home(actor, row) else {"channel": actor.channel_id}
-    return _ask(session, actor, row, DerivationKind.CONVERSION, {"target": target, **there}, key)
-
-
-def compare(session: Session, actor: Actor, before_id: int, after_id: int, key: str) -> Derivation:
-    """Ask for what differs between two datasets, told to the person alone. Raises NotFound, UserError."""
-    before, after = get(session, actor, before_id), get(session, actor, after_id)
-    if before.id == after.id:
-        raise UserError("That is the same dataset twice. Name two, as in: /finetune data diff 3 5")
-    choice = {"other": after.id, "channel": actor.channel_id}
-    return _ask(session, actor, before, DerivationKind.COMPARISON, choice, key)
-
-
-def fixes(row: Dataset) -> dict[str, int]:
-    """By check, how many findings a machine can mend; the most first."""
-    found = {check: int(count) for check, count in (row.report.get("fixes") or {}).items()}
-    mendable = {
-        check: count for check, count in found.items() if count > 0 and check in CATALOGUE and CATALOGUE[check].fix
-    }
-    return dict(sorted(mendable.items(), key=lambda one: (-one[1], one[0])))
-
-
-def _ask(
-    session: Session, actor: Actor, row: Dataset, kind: DerivationKind, choice: Mapping[str, Any], key: str
-) -> Derivation:
-    known = session.exec(select(Derivation).where(Derivation.request_key == key)).one_or_none()
-    if known is not None:
-        return known
-    made = Derivation(
-        team_id=row.team_id,
-        enterprise_id=row.enterprise_id,
-        channel_id=row.channel_id,
-        creator_id=actor.user_id,
-        dataset_id=row.id or 0,
-        kind=kind,
-        request_key=key,
-        choice=dict(choice),
-    )
-    session.add(made)
-    session.flush()
-    tasks.add(session, TASKS[kind], made.id or 0, queue="cpu", team_id=row.team_id)
-    audit(session, actor, str(kind), row, choice)
-    return made
-
-
-# what Slack shows of it
-
-
-def files_slot(channel_id: str, message_ts: str) -> str:
-    """The slot of the report on the files of one message."""
-    return f"files:{channel_id}:{message_ts}"
-
-
-def card_slot(row: Dataset) -> str:
-    """The slot of the report that shows the dataset."""
-    return files_slot(row.channel_id, row.message_ts) if row.upload_id else f"dataset:{row.id}:card"
-
-
-def place(row: Dataset) -> dict[str, Any]:
-    """Where what belongs to the dataset is said: the thread of its file, or of its report."""
-    if row.thread_ts:
-        return {"thread_ts": row.thread_ts}
-    return {"thread_slot": files_slot(row.channel_id, row.message_ts)}
-
-
-def redraw(session: Session, row: Dataset) -> None:
-    """Want the dataset's report to show what it is now, or to be posted."""
-    data: dict[str, Any] = {"message_ts": row.message_ts} if row.upload_id else {"dataset_id": row.id}
-    where = {"thread_ts": row.thread_ts} if row.upload_id else place(row)
-    announcements.post(session, owner=row, slot=card_slot(row), kind="dataset_report", data=data, **where)
-
-
-def show_lengths(session: Session, row: Dataset, check: int = 0) -> None:
-    """Want the picture of its examples' lengths under its report, once; for each check of a table another one."""
-    tokens = row.report.get("tokens") or {}
-    all_alike = tokens.get("min") == tokens.get("max")
-    if row.report.get("guessed") or row.examples < LEAST_SHOWN or all_alike or not row.report.get("histogram"):
-        return
-    slot = f"dataset:{row.id}:lengths:{check}"
-    known = select(Announcement.id).where(Announcement.team_id == row.team_id, Announcement.slot == slot)
-    if session.exec(known).first() is None:
-        announcements.post(session, owner=row, slot=slot, kind="length_histogram", subject_id=row.id, **place(row))
 
 
 def audit(session: Session, actor: Actor, verb: str, row: Dataset, detail: Mapping[str, Any] | None = None) -> None:
@@ -409,20 +298,3 @@ def audit(session: Session, actor: Actor, verb: str, row: Dataset, detail: Mappi
             detail=dict(detail or {}),
         )
     )
-
-
-def findings_by_check(report: Mapping[str, Any]) -> list[tuple[str, Sequence[Mapping[str, Any]], int]]:
-    """(check, its listed findings, its exact count): errors first, then what concerns some examples, then all."""
-    by_check: dict[str, list[Mapping[str, Any]]] = {}
-    for one in report.get("findings") or []:
-        by_check.setdefault(str(one.get("check")), []).append(one)
-    counts = {str(check): int(count) for check, count in (report.get("counts") or {}).items()}
-    found = [(check, listed, counts.get(check, len(listed))) for check, listed in by_check.items()]
-    everywhere = max(2, int(report.get("examples") or 0))
-
-    def rank(one: tuple[str, Sequence[Mapping[str, Any]], int]) -> tuple[int, bool, int, str]:
-        check, listed, count = one
-        gravest = min(SEVERITIES.get(str(finding.get("severity")), 2) for finding in listed)
-        return gravest, count >= everywhere, -count, check
-
-    return sorted(found, key=rank)

@@ -105,6 +105,7 @@ class CredentialStatus(StrEnum):
     CHECKING = "checking"  # saved; a harmless call is to try them
     WORKING = "working"  # it was answered
     REFUSED = "refused"  # it was not; `problem` says why
+    UNREACHED = "unreached"  # nobody could be asked, so they may be right; `problem` says why
 
 
 class LeaseStatus(StrEnum):
@@ -193,6 +194,7 @@ class Upload(Owned, table=True):
     name: str
     source: str = ""  # where to read it from, if not from storage: "hf:owner/name@revision"
     meant_for: str = ""  # the role that somebody gave it, if anybody did
+    addressed: bool = True  # whether it was handed to the bot, not just shared in a channel
     mapping: dict[str, Any] = _json()  # which column is what, if somebody chose
     checks: int = 0  # how often another check was asked for
     progress: dict[str, Any] = _json()  # of the check that is going on: bytes_done, bytes_total, examples

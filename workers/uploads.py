@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from workers import announcements, datasets, tasks
+from workers import announcements, dataset_cards, datasets, tasks
 from workers.dataprep import hub
 from workers.errors import UserError
 from workers.rights import Actor, Verb, require
@@ -22,6 +22,16 @@ MOST_FILES = 10
 TOO_MANY = f"Only the first {MOST_FILES} files of a message are read. Attach it to another message."
 
 
+JOB_FILES = (".yml", ".yaml")
+JOB_FILE = "job-file:"
+"""Before the `message_ts` of a job file: it is no part of the report on the datasets of its message."""
+
+
+def is_job_file(name: str) -> bool:
+    """Whether a file of this name is read as a plan, not as a dataset."""
+    return name.lower().endswith(JOB_FILES)
+
+
 @dataclass(frozen=True)
 class ReceivedFile:
     """A file of a message, as Slack's event names it. `size` in bytes."""
@@ -29,6 +39,7 @@ class ReceivedFile:
     slack_file_id: str
     name: str
     size: int = 0
+    addressed: bool = True  # whether it was handed to the bot, not just shared in a channel
 
 
 def receive(
@@ -65,11 +76,12 @@ def _receive(
     require(session, actor, Verb.ATTACH)
     uploads = []
     for place, file in enumerate(files):
+        belongs = f"{JOB_FILE}{message_ts}" if is_job_file(file.name) else message_ts
         known = session.exec(
             select(Upload).where(
                 Upload.team_id == actor.team_id,
                 Upload.slack_file_id == file.slack_file_id,
-                Upload.message_ts == message_ts,
+                Upload.message_ts == belongs,
             )
         ).one_or_none()
         if known is None:
@@ -79,11 +91,12 @@ def _receive(
                 channel_id=actor.channel_id,
                 creator_id=actor.user_id,
                 slack_file_id=file.slack_file_id,
-                message_ts=message_ts,
+                message_ts=belongs,
                 thread_ts=thread_ts,
                 name=file.name[:255],
                 size=file.size,
                 meant_for=str(meant_for or ""),
+                addressed=file.addressed,
             )
             if place >= MOST_FILES:
                 known.status, known.problem = UploadStatus.REFUSED, TOO_MANY
@@ -169,7 +182,8 @@ def stored(lease: Lease, upload_id: int, storage_key: str) -> None:
         upload.status = UploadStatus.STORED
         upload.storage_key = storage_key
         session.add(upload)
-        tasks.add(session, "check_dataset", upload_id, queue="cpu", team_id=upload.team_id)
+        kind = "read_job_file" if is_job_file(upload.name) else "check_dataset"
+        tasks.add(session, kind, upload_id, queue="cpu", team_id=upload.team_id)
 
 
 def refused(lease: Lease, upload_id: int, words: str) -> None:
@@ -213,7 +227,7 @@ def announce_when_judged(session: Session, upload: Upload) -> bool:
     for one in files:
         dataset = session.exec(select(Dataset).where(Dataset.upload_id == one.id)).one_or_none()
         if dataset is not None and dataset.deleted_at is None:
-            datasets.show_lengths(session, dataset, one.checks)
+            dataset_cards.show_lengths(session, dataset, one.checks)
     return True
 
 
@@ -222,7 +236,7 @@ def show(session: Session, upload: Upload, *, urgent: bool = True) -> None:
     announcements.post(
         session,
         owner=upload,
-        slot=datasets.files_slot(upload.channel_id, upload.message_ts),
+        slot=dataset_cards.files_slot(upload.channel_id, upload.message_ts),
         kind="dataset_report",
         data={"message_ts": upload.message_ts},
         thread_ts=upload.thread_ts,

@@ -19,7 +19,7 @@ from bot.blocks.elements import (
 )
 from bot.blocks.findings import counted
 from workers.dataprep.checks.catalogue import CATALOGUE, Fix
-from workers.datasets import fixes
+from workers.dataset_cards import fixes
 from workers.tables import Dataset
 
 NONE = "none"

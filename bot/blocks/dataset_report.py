@@ -19,7 +19,8 @@ from bot.blocks.elements import (
     section,
 )
 from bot.blocks.findings import counted
-from workers.datasets import FEW_EXAMPLES, fixes
+from workers.dataset_cards import fixes
+from workers.datasets import FEW_EXAMPLES
 from workers.runs import cost
 from workers.tables import Dataset, DatasetRole, Upload, UploadStatus
 

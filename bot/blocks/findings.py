@@ -6,7 +6,7 @@ from typing import Any
 from bot import escape
 from bot.blocks.elements import Block, context, modal, section
 from workers.dataprep.checks.catalogue import CATALOGUE
-from workers.datasets import findings_by_check
+from workers.dataset_cards import findings_by_check
 from workers.tables import Dataset
 
 MARKS = {"error": "🔴", "warning": "🟡", "info": "🔵"}

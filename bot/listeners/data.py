@@ -5,7 +5,7 @@ from sqlmodel import Session
 from bot import command_line, dataset_announcements
 from bot.blocks import dataset_list, words
 from bot.blocks.elements import Drawn
-from workers import datasets, uploads
+from workers import datasets, derivations, uploads
 from workers.rights import Actor, Verb
 from workers.settings import Settings
 from workers.tables import Dataset
@@ -22,7 +22,7 @@ def carry_out(session: Session, settings: Settings, actor: Actor, wanted: comman
             return ask_deletion(session, actor, datasets.find(session, actor, name))
         case command_line.DataDiff(before, after):
             old, new = (datasets.find(session, actor, one) for one in (before, after))
-            datasets.compare(session, actor, old.id or 0, new.id or 0, f"{actor.team_id}:{key}")
+            derivations.compare(session, actor, old.id or 0, new.id or 0, f"{actor.team_id}:{key}")
             return words.note("Comparing them; what differs is shown to you here in a moment.")
         case command_line.DataAdd(source):
             added = uploads.add_named(session, actor, source, key, settings.hub_owners)

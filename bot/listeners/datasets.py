@@ -10,7 +10,7 @@ from bot.blocks.elements import Block, Drawn
 from bot.listeners import data
 from bot.listeners.clicks import Body, arrived, as_number, number, thread
 from bot.middleware import Desk, after_ack, tell
-from workers import datasets, inbound, previews, uploads
+from workers import dataset_cards, datasets, derivations, inbound, previews, uploads
 from workers.dataprep.convert import TARGETS
 from workers.dataprep.formats import ColumnMapping
 from workers.errors import UserError
@@ -64,7 +64,7 @@ def _window(session: Session, actor: Actor, action_id: str, dataset_id: int) -> 
             mapping = ColumnMapping.from_json(row.mapping) if row.mapping else ColumnMapping()
             return _columns(row, actor.channel_id, mapping)
         case "fix_dataset":
-            if not datasets.fixes(row):
+            if not dataset_cards.fixes(row):
                 raise UserError("There is nothing in it that a machine can mend.")
             return dataset_forms.mend(row, actor.channel_id)
         case "convert_dataset":
@@ -184,7 +184,7 @@ def _register_forms(app: App, desk: Desk) -> None:
         view, actor, dataset_id = _submitted(desk, body, context)
         checks = dataset_forms.chosen_checks(view["state"]["values"])
         with desk.context.db.write() as session:
-            datasets.apply_fixes(session, actor, dataset_id, checks, f"{actor.team_id}:view:{view['id']}")
+            derivations.apply_fixes(session, actor, dataset_id, checks, f"{actor.team_id}:view:{view['id']}")
         ack()
         _say(desk, body, context, actor, "🛠️ The new version is being made; its report comes next.")
 
@@ -195,7 +195,7 @@ def _register_forms(app: App, desk: Desk) -> None:
         if target not in TARGETS:
             raise UserError("Choose a format.")
         with desk.context.db.write() as session:
-            datasets.convert(session, actor, dataset_id, target, f"{actor.team_id}:view:{view['id']}")
+            derivations.convert(session, actor, dataset_id, target, f"{actor.team_id}:view:{view['id']}")
         ack()
         _say(desk, body, context, actor, f"📄 The file is being written as {target}; it comes next.")
 

@@ -46,7 +46,7 @@ def register(app: App, desk: Desk) -> None:
 def _received(event: Mapping[str, Any], bot_user_id: str) -> list[ReceivedFile]:
     addressed = event.get("channel_type") == "im" or f"<@{bot_user_id}>" in str(event.get("text") or "")
     return [
-        ReceivedFile(file["id"], str(file.get("name") or "file"), int(file.get("size") or 0))
+        ReceivedFile(file["id"], str(file.get("name") or "file"), int(file.get("size") or 0), addressed)
         for file in event.get("files") or []
         if addressed or _may_be_data(file)
     ]

@@ -25,7 +25,7 @@ def upgrade() -> None:
     sa.Column('sealed', sa.Text(), nullable=False),
     sa.Column('shown', sa.JSON(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.Column('status', sa.Enum('CHECKING', 'WORKING', 'REFUSED', name='credentialstatus'), nullable=False),
+    sa.Column('status', sa.Enum('CHECKING', 'WORKING', 'REFUSED', 'UNREACHED', name='credentialstatus'), nullable=False),
     sa.Column('words', sa.String(), nullable=False),
     sa.Column('problem', sa.Text(), nullable=False),
     sa.Column('checked_at', sa.Float(), nullable=True),
@@ -106,6 +106,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_hostedmodel_run_id'), ['run_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_hostedmodel_status'), ['status'], unique=False)
         batch_op.create_index(batch_op.f('ix_hostedmodel_team_id'), ['team_id'], unique=False)
+
+    with op.batch_alter_table('upload', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('addressed', sa.Boolean(), nullable=False, server_default=sa.true()))
 
     with op.batch_alter_table('run', schema=None) as batch_op:
         batch_op.add_column(sa.Column('tuned_model', sa.String(), nullable=False, server_default=''))

@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import select
 
-from workers import datasets
+from workers import dataset_cards, datasets, derivations
 from workers.dataprep.formats import ColumnMapping
 from workers.datasets import DatasetGone
 from workers.errors import NotAllowed, NotFound, UserError
@@ -188,9 +188,9 @@ def test_what_is_made_of_it_is_asked_for_once(db, dataset):
     one, two = dataset(report={"fixes": {"secret": 2, "unheard_of": 3, "mojibake": 0}}), dataset("b.jsonl")
     for _ in range(2):
         with db.write() as session:
-            datasets.apply_fixes(session, COLLEAGUE, one, ["secret", "unheard_of", "mojibake"], "form-1")
-            datasets.convert(session, COLLEAGUE, one, "kto", "form-2")
-            datasets.compare(session, COLLEAGUE, one, two, "command-3")
+            derivations.apply_fixes(session, COLLEAGUE, one, ["secret", "unheard_of", "mojibake"], "form-1")
+            derivations.convert(session, COLLEAGUE, one, "kto", "form-2")
+            derivations.compare(session, COLLEAGUE, one, two, "command-3")
     made = everything(db, Derivation)
     assert [(row.kind, row.choice) for row in made] == [
         ("fixes", {"checks": ["secret"]}), ("conversion", {"target": "kto"}),
@@ -199,11 +199,11 @@ def test_what_is_made_of_it_is_asked_for_once(db, dataset):
     assert [task.kind for task in everything(db, Task)] == ["fix_dataset", "convert_dataset", "compare_datasets"]
     with db.write() as session:
         with pytest.raises(UserError, match="at least one"):
-            datasets.apply_fixes(session, TUNER, one, ["unheard_of"], "form-4")
+            derivations.apply_fixes(session, TUNER, one, ["unheard_of"], "form-4")
         with pytest.raises(UserError, match="twice"):
-            datasets.compare(session, TUNER, one, one, "form-5")
+            derivations.compare(session, TUNER, one, one, "form-5")
         with pytest.raises(NotFound):
-            datasets.convert(session, ELSEWHERE, one, "kto", "form-6")
+            derivations.convert(session, ELSEWHERE, one, "kto", "form-6")
 
 
 def test_the_gravest_comes_first_and_what_concerns_all_last():
@@ -215,7 +215,7 @@ def test_the_gravest_comes_first_and_what_concerns_all_last():
             {"check": "grave", "severity": "error"},
         ],
     }  # fmt: skip
-    assert [(check, count) for check, _, count in datasets.findings_by_check(report)] == [
+    assert [(check, count) for check, _, count in dataset_cards.findings_by_check(report)] == [
         ("grave", 1), ("few", 2), ("everywhere", 10)
     ]  # fmt: skip
 
@@ -248,12 +248,12 @@ def test_what_is_shared_is_changed_in_its_own_channel_only(db, dataset):
     one = dataset(shared=True, report={"fixes": {"secret": 2}})
     with db.write() as session:
         with pytest.raises(NotAllowed, match="another channel: mend it"):
-            datasets.apply_fixes(session, ELSEWHERE, one, ["secret"], "form-1")
+            derivations.apply_fixes(session, ELSEWHERE, one, ["secret"], "form-1")
         with pytest.raises(NotAllowed, match="choose its columns"):
             datasets.choose_columns(session, ELSEWHERE, one, ColumnMapping(answer="a"))
-        made = datasets.convert(session, ELSEWHERE, one, "kto", "form-2")
+        made = derivations.convert(session, ELSEWHERE, one, "kto", "form-2")
         assert (made.choice, made.channel_id) == ({"target": "kto", "channel": "C2"}, "C1")
-        assert datasets.convert(session, TUNER, one, "kto", "form-3").choice == {"target": "kto"}
+        assert derivations.convert(session, TUNER, one, "kto", "form-3").choice == {"target": "kto"}
 
 
 def test_what_was_deleted_is_not_checked_anew_and_leaves_no_words_behind(db, dataset):
@@ -262,7 +262,7 @@ def test_what_was_deleted_is_not_checked_anew_and_leaves_no_words_behind(db, dat
     with db.write() as session:
         datasets.choose_columns(session, TUNER, one, ColumnMapping(prompt="q", answer="a"))
         for pair in ((one, child), (child, one)):
-            made = datasets.compare(session, TUNER, *pair, str(pair))
+            made = derivations.compare(session, TUNER, *pair, str(pair))
             made.outcome = {"same": 3, "differences": ["words"]}
     with db.write() as session:
         datasets.delete(session, TUNER, one)

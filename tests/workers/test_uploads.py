@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from sqlmodel import select
 
-from workers import datasets, tasks, uploads
+from workers import dataset_cards, tasks, uploads
 from workers.errors import LeaseLost, NotAllowed
 from workers.jobs.kinds import give_up
 from workers.rights import Actor
@@ -79,7 +79,7 @@ def test_a_test_file_of_a_named_dataset_stands_under_its_card(db):
         (test,) = uploads.attach_test(session, TUNER, row.id, FILES[:1])
         assert (test.message_ts, test.thread_ts, test.meant_for) == ("hf:command:1", "", "test")
         beside = Dataset(**row.model_dump(exclude={"id", "upload_id"}), upload_id=test.id)
-        assert datasets.place(beside) == {"thread_slot": "files:C1:hf:command:1"}
+        assert dataset_cards.place(beside) == {"thread_slot": "files:C1:hf:command:1"}
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)

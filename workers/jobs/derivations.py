@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from workers import announcements, datasets, differences, tasks
+from workers import announcements, dataset_cards, datasets, differences, tasks
 from workers.context import Context
 from workers.dataprep import convert as converting
 from workers.dataprep import fixes
@@ -88,7 +88,7 @@ def fix(context: Context, lease: Lease) -> None:
             session.add(child)
             session.flush()
             _done(session, made, result_id=child.id)
-            datasets.redraw(session, child)
+            dataset_cards.redraw(session, child)
 
 
 def convert(context: Context, lease: Lease) -> None:
@@ -198,7 +198,7 @@ def _place(made: Derivation, row: Dataset) -> tuple[Owned, dict[str, Any]]:
         channel_id=asked_in or row.channel_id,
         creator_id=made.creator_id,
     )
-    return owner, {} if asked_in else datasets.place(row)
+    return owner, {} if asked_in else dataset_cards.place(row)
 
 
 def _done(

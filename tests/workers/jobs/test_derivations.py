@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from workers import datasets
+from workers import dataset_cards, datasets
+from workers import derivations as wanted
 from workers.jobs import derivations, runner
 from workers.rights import Actor
 from workers.tables import Announcement, Dataset, DatasetRole, Derivation, DerivationStatus, Task, TaskStatus
@@ -60,7 +61,7 @@ def ask(db):
 
     def do(verb, *given):
         with db.write() as session:
-            return getattr(datasets, verb)(session, TUNER, *given, "key").id
+            return getattr(wanted, verb)(session, TUNER, *given, "key").id
 
     return do
 
@@ -68,7 +69,7 @@ def ask(db):
 def test_a_mended_version_stands_beside_the_original(db, context, make, ask, carry):
     before = make(BROKEN)
     assert before.trainable is False
-    asked = ask("apply_fixes", before.id, list(datasets.fixes(before)))
+    asked = ask("apply_fixes", before.id, list(dataset_cards.fixes(before)))
     assert carry("fix_dataset", asked).status is TaskStatus.DONE
     original, after = everything(db, Dataset)
     assert original == before
@@ -155,7 +156,7 @@ def test_a_large_converted_file_is_packed_and_a_huge_one_refused(db, context, ma
         assert len(gzip.decompress(file.read()).splitlines()) == 12
     monkeypatch.setattr(derivations, "MOST_POSTED_BYTES", 10)
     with db.write() as session:
-        asked = datasets.convert(session, TUNER, before.id, "openai-chat", "another").id
+        asked = wanted.convert(session, TUNER, before.id, "openai-chat", "another").id
     carry("convert_dataset", asked)
     assert "finetune-bot convert faq.jsonl --to openai-chat" in slots(db, "problem")[0].data["text"]
 
@@ -260,7 +261,7 @@ def shared(db, make):
 
 def convert_in(db, channel_id, dataset_id, target="azure-ml-text"):
     with db.write() as session:
-        return datasets.convert(session, Actor("T1", "U2", channel_id), dataset_id, target, "key").id
+        return wanted.convert(session, Actor("T1", "U2", channel_id), dataset_id, target, "key").id
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
