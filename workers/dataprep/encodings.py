@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import charset_normalizer
-
 from workers.dataprep.checks import Found, Severity
 from workers.dataprep.limits import WANTED, Limits, UnreadableDataset, megabytes
 
@@ -191,6 +189,8 @@ def _legacy(telling: bytes) -> Encoding:
     """The likeliest 8-bit or East Asian encoding, from some lines that are not ASCII."""
     name = _WESTERN
     if not _is_western(telling):
+        import charset_normalizer
+
         best = charset_normalizer.from_bytes(telling[:_TELLING_BYTES]).best()
         name = best.encoding if best and best.encoding not in _NEVER_MEANT else _WESTERN
     spelt = re.sub(r"^cp(125\d)$", r"windows-\1", name.replace("_", "-"))

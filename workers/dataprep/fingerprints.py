@@ -1,7 +1,7 @@
 """Numbers that tell examples apart: equal for equal content, whatever the key order and spacing of the file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import xxhash
 from workers.dataprep.example import Example, Message
 
 Hashes = npt.NDArray[np.uint64]
-ROLES = ("system", "developer", "user", "assistant")
-"""The roles of plain conversations; their places are their numbers."""
+ROLES = ("system", "developer", "user", "assistant", "tool")
+"""The roles of most conversations; their places are their numbers."""
 _CODES = {role: code for code, role in enumerate(ROLES)}
 _ROLE = np.uint64(0x9E3779B97F4A7C15)
 _PLACE = np.uint64(0xD6E8FEB86659FD93)
@@ -55,13 +55,23 @@ def of_examples(examples: Sequence[Example]) -> tuple[Hashes, Hashes]:
     asked = np.array([bool(one.prompt) and _answers(one) for one in examples], np.bool_)
     prompt = np.where(asked, _combined([one.prompt for one in examples]), mix(whole + _OWN))
     answered = [_json(_beside(one)) if _beside(one) else "" for one in examples]
-    declared = [_json(one.tools) if one.tools else "" for one in examples]
+    declared = [of_tools(one.tools) for one in examples]
     if any(answered):
         whole += of_texts(answered) * np.array([bool(one) for one in answered], np.uint64)
     if any(declared):
-        tools = of_texts(declared) * np.array([bool(one) for one in declared], np.uint64)
+        tools = of_declared(declared)
         whole, prompt = whole + tools, prompt + tools
     return whole, prompt
+
+
+def of_tools(tools: Sequence[Mapping[str, Any]]) -> str:
+    """What tells declared tools from others; empty for none."""
+    return _json(tools) if tools else ""
+
+
+def of_declared(declared: Sequence[str]) -> Hashes:
+    """What each example's declared tools (as `of_tools` tells them) add to its hash and to its prompt's: 0 for none."""
+    return of_texts(declared) * np.array([bool(one) for one in declared], np.uint64)
 
 
 def _answers(example: Example) -> bool:
@@ -72,7 +82,7 @@ def _beside(example: Example) -> list[Any]:
     """What an example has beside its messages; empty for nothing."""
     if not example.rejected and example.label is None and not example.reference:
         return []
-    return [[_words(one) for one in example.rejected], example.label, example.reference]
+    return [[words(one) for one in example.rejected], example.label, example.reference]
 
 
 def _combined(conversations: Sequence[Sequence[Message]]) -> Hashes:
@@ -83,11 +93,12 @@ def _combined(conversations: Sequence[Sequence[Message]]) -> Hashes:
     if flat:
         roles = np.fromiter((_CODES.get(one.role, len(ROLES)) for one in flat), np.int8, len(flat))
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])[lengths > 0]
-        hashes[lengths > 0] = combine(of_texts(list(map(_words, flat))), roles, starts)[0]
+        hashes[lengths > 0] = combine(of_texts(list(map(words, flat))), roles, starts)[0]
     return hashes
 
 
-def _words(message: Message) -> str:
+def words(message: Message) -> str:
+    """What tells a message from others of its role."""
     if isinstance(message.content, str) and not message.extra:
         return _storable(message.content)
     return _json([message.content, *message.extra.items()])

@@ -86,6 +86,15 @@ class Structure:
         return kept
 
 
+def quotes(text: bytes) -> int:
+    """How many quotes begin or end a text, in valid JSON."""
+    letters = np.frombuffer(text, np.uint8)
+    found, strokes = letters == QUOTE, letters == BACKSLASH
+    if (strokes[:-1] & strokes[1:]).any():  # escaped ones, which escape nothing
+        return quotes(text.replace(b"\\\\", b""))
+    return int(np.count_nonzero(found) - np.count_nonzero(strokes[:-1] & found[1:]))
+
+
 def too_deep(text: bytes) -> bool:
     """Whether brackets are nested deeper than anything that trains a model."""
     if text.count(b"[") + text.count(b"{") <= MOST_DEPTH:

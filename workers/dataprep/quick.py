@@ -2,24 +2,26 @@
 
 What it cannot prove goes the exact way (`workers.dataprep.judge`), line by line. So the two never disagree: this one
 only saves time. A plain line is a conversation of an optional system message and turns of user and assistant, all of
-them text, with no other keys; or one prompt with its completion.
+them text, with no other keys; or one prompt with its completion. Lines with tools are proven by `calling`, one by one.
 """
 
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from itertools import compress
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from workers.dataprep import fingerprints
-from workers.dataprep.example import Example, Message
+from workers.dataprep import calling, fingerprints, json_structure
+from workers.dataprep.calling import PROBLEMS, Text
 from workers.dataprep.fingerprints import ROLES, Hashes
+from workers.dataprep.json_values import BIG_LINE_BYTES
 
-Text = Annotated[str, msgspec.Meta(min_length=1)]
 SYSTEM, USER, ASSISTANT = ROLES.index("system"), ROLES.index("user"), ROLES.index("assistant")
+Places = npt.NDArray[np.int64]
 _CODES = {role: code for code, role in enumerate(ROLES)}
 
 
@@ -41,36 +43,44 @@ class _Pair(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class Proven:
     """Plain examples of a batch, flattened: message i of example k is at `starts[k] + i` of `texts` and `roles`."""
 
-    places: npt.NDArray[np.int64]
+    places: Places
     """Where in the batch each example's line is."""
     texts: list[str]
+    """Each message's content, empty for none."""
     roles: npt.NDArray[np.int8]
-    starts: npt.NDArray[np.int64]
-    others: list[int]
-    """The places of the lines that nothing was proved of."""
+    starts: Places
+    told: Sequence[calling.Told] = ()
+    """More about each example, where they have to do with tools."""
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Places:
         """How many messages each example has."""
         return np.diff(self.starts, append=len(self.texts))
 
     def fingerprints(self) -> tuple[Hashes, Hashes]:
         """Each example's hash, and that of its prompt."""
-        return fingerprints.combine(fingerprints.of_texts(self.texts), self.roles, self.starts)
-
-    def example(self, number: int, line: int) -> Example:
-        """The proven example of this number (from 0)."""
-        start, length = int(self.starts[number]), int(self.lengths[number])
-        return Example(
-            tuple(Message(ROLES[self.roles[place]], self.texts[place]) for place in range(start, start + length)), line
-        )
+        if not self.told:
+            return fingerprints.combine(fingerprints.of_texts(self.texts), self.roles, self.starts)
+        words = [one for told in self.told for one in told.words]
+        whole, prompt = fingerprints.combine(fingerprints.of_texts(words), self.roles, self.starts)
+        tools = fingerprints.of_declared([told.declared.compared for told in self.told])
+        return whole + tools, prompt + tools
 
 
 _DECODE: dict[str, Callable[[bytes], Any]] = {
     "openai-chat": msgspec.json.Decoder(_Chat).decode,
     "prompt-completion": msgspec.json.Decoder(_Pair).decode,
 }
-_PROBLEMS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Proof(NamedTuple):
+    """Examples, whether each is good, and how many quotes its line has if no key stands twice."""
+
+    proven: Proven
+    good: npt.NDArray[np.bool_]
+    quotes: Places
+
+
 _messages = operator.attrgetter("messages")
 _content = operator.attrgetter("content")
 _role = operator.attrgetter("role")
@@ -81,39 +91,77 @@ def has_shape(format_id: str) -> bool:
     return format_id in _DECODE
 
 
-def prove(format_id: str, data: bytes, lines: Sequence[bytes | None], doubtful: frozenset[int] = frozenset()) -> Proven:
-    """What can be proved of these lines, but for those at the `doubtful` places; `data` is all their bytes."""
-    places, values, failed = _decoded(_DECODE[format_id], lines)
-    if not values:
-        return Proven(np.zeros(0, np.int64), [], np.zeros(0, np.int8), np.zeros(0, np.int64), failed)
+def prove(
+    format_id: str, data: bytes, lines: Sequence[bytes | None], doubtful: frozenset[int] = frozenset()
+) -> tuple[list[Proven], list[int]]:
+    """What can be proved of these lines, and the places of the others: the `doubtful` ones are among them.
+
+    `data` is all their bytes.
+    """
+    decoded, values, failed = _decoded(_DECODE[format_id], lines)
+    proofs = [_plain(format_id, decoded, values)] if values else []
+    if format_id == "openai-chat" and failed:
+        proofs.append(_with_tools(lines, failed))
+    sure = np.ones(len(lines), np.bool_)
+    sure[list(doubtful)] = False
+    if len(data) > BIG_LINE_BYTES:
+        sure &= np.fromiter((len(line or b"") <= BIG_LINE_BYTES for line in lines), np.bool_, len(lines))
+    left = np.ones(len(lines), np.bool_)
+    found = []
+    for proof in proofs:
+        places = proof.proven.places
+        found.append(_kept(proof.proven, proof.good & sure[places] & _said_once(data, lines, places, proof.quotes)))
+        left[found[-1].places] = False
+    return found, np.flatnonzero(left).tolist()
+
+
+def _plain(format_id: str, places: list[int], values: list[Any]) -> Proof:
+    """What can be proved of lines in the plain shape."""
     if format_id == "openai-chat":
         nested = list(map(_messages, values))
         lengths = np.fromiter(map(len, nested), np.int64, len(nested))
         flat = [message for messages in nested for message in messages]
         texts = list(map(_content, flat))
         roles = np.fromiter(map(_CODES.__getitem__, map(_role, flat)), np.int8, len(flat))
+        strings = 1 + 4 * lengths
     else:
         lengths = np.full(len(values), 2, np.int64)
         texts = [text for value in values for text in (value.prompt, value.completion)]
         roles = np.tile(np.array([USER, ASSISTANT], np.int8), len(values))
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    good = _in_turns(roles, starts, lengths)
+        strings = 2 * lengths
+    starts = np.cumsum(lengths) - lengths
+    good = _in_turns(roles, starts, lengths) & _are_words(texts, starts)
+    return Proof(Proven(np.array(places, np.int64), texts, roles, starts), good, 2 * strings)
+
+
+def _with_tools(lines: Sequence[bytes | None], places: Sequence[int]) -> Proof:
+    """What can be proved of lines that are not in the plain shape."""
+    proofs = ((place, calling.prove(lines[place] or b"")) for place in places)
+    found = {place: told for place, told in proofs if told is not None}
+    told = list(found.values())
+    lengths = np.fromiter((len(one.roles) for one in told), np.int64, len(told))
+    starts = np.cumsum(lengths) - lengths
+    texts = [text for one in told for text in one.texts]
+    roles = np.array([role for one in told for role in one.roles], np.int8)
+    proven = Proven(np.array(list(found), np.int64), texts, roles, starts, told)
+    return Proof(proven, _are_words(texts, starts), np.array([one.quotes for one in told], np.int64))
+
+
+def _are_words(texts: list[str], starts: Places) -> npt.NDArray[np.bool_]:
+    """Whether none of an example's texts are nothing but spaces, or have NUL characters."""
+    good = np.ones(len(starts), np.bool_)
     if any(map(str.isspace, texts)):
-        blank = np.fromiter(map(str.isspace, texts), np.bool_, len(texts))
-        good &= ~np.logical_or.reduceat(blank, starts)
-    if any("\x00" in text for text in texts):
+        good &= ~np.logical_or.reduceat(np.fromiter(map(str.isspace, texts), np.bool_, len(texts)), starts)
+    if "\x00" in "".join(texts):
         good &= ~np.logical_or.reduceat(np.array(["\x00" in text for text in texts]), starts)
-    good &= _said_once(data, lines, places, 1 + 4 * lengths if format_id == "openai-chat" else 2 * lengths)
-    if doubtful:
-        good &= np.fromiter((place not in doubtful for place in places), np.bool_, len(places))
-    return _kept(np.array(places, np.int64), texts, roles, starts, lengths, good, failed)
+    return good
 
 
 def _decoded(decode: Callable[[bytes], Any], lines: Sequence[bytes | None]) -> tuple[list[int], list[Any], list[int]]:
     """The lines that are in the shape, with their places; and the places of the others."""
     try:
         return list(range(len(lines))), list(map(decode, lines)), []  # type: ignore[arg-type]  # None: see below
-    except (*_PROBLEMS, TypeError):
+    except (*PROBLEMS, TypeError):
         pass
     places, values, failed = [], [], []
     for place, line in enumerate(lines):
@@ -122,7 +170,7 @@ def _decoded(decode: Callable[[bytes], Any], lines: Sequence[bytes | None]) -> t
                 failed.append(place)
                 continue
             values.append(decode(line))
-        except _PROBLEMS:
+        except PROBLEMS:
             failed.append(place)
         else:
             places.append(place)
@@ -142,49 +190,24 @@ def _in_turns(
     return good
 
 
-def _said_once(
-    data: bytes, lines: Sequence[bytes | None], places: Sequence[int], strings: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
+def _said_once(data: bytes, lines: Sequence[bytes | None], places: Places, wanted: Places) -> npt.NDArray[np.bool_]:
     """Whether no key stands twice: a decoder would keep the last in silence.
 
-    A decoded line has all its keys and values, `strings` of them, so two quotes for each of them at least; more only if
-    there are more keys.
+    A decoded line has two quotes for each of its keys and texts, `wanted` in all; it has more only if it has more keys.
     """
-    if len(places) == len(lines) and _quotes(data) == 2 * int(strings.sum()):
+    if len(places) == len(lines) and json_structure.quotes(data) == wanted.sum():
         return np.ones(len(places), np.bool_)
-    return np.fromiter(
-        (_quotes(lines[place] or b"") == 2 * wanted for place, wanted in zip(places, strings.tolist(), strict=True)),
-        np.bool_,
-        len(places),
-    )
+    found = (json_structure.quotes(lines[place] or b"") for place in places.tolist())
+    return np.fromiter(found, np.int64, len(places)) == wanted
 
 
-def _quotes(data: bytes) -> int:
-    """How many quotes begin or end a string; -1 where that is not to be told from neighbours alone."""
-    letters = np.frombuffer(data, np.uint8)
-    quotes = letters == ord('"')
-    slashes = letters[:-1] == ord("\\")
-    if not slashes.any():
-        return int(np.count_nonzero(quotes))
-    if (slashes[:-1] & slashes[1:]).any():  # a backslash before a quote may itself be escaped
-        return -1
-    return int(np.count_nonzero(quotes) - np.count_nonzero(slashes & quotes[1:]))
-
-
-def _kept(
-    places: npt.NDArray[np.int64],
-    texts: list[str],
-    roles: npt.NDArray[np.int8],
-    starts: npt.NDArray[np.int64],
-    lengths: npt.NDArray[np.int64],
-    good: npt.NDArray[np.bool_],
-    failed: list[int],
-) -> Proven:
+def _kept(proven: Proven, good: npt.NDArray[np.bool_]) -> Proven:
+    """The good ones of these examples."""
     if good.all():
-        return Proven(places, texts, roles, starts, failed)
-    others = sorted([*failed, *places[~good].tolist()])
+        return proven
+    lengths = proven.lengths
     mask = np.repeat(good, lengths)
-    texts = [text for text, keep in zip(texts, mask.tolist(), strict=True) if keep]
-    kept = lengths[good]
-    starts = np.concatenate([[0], np.cumsum(kept)[:-1]]) if kept.size else np.zeros(0, np.int64)
-    return Proven(places[good], texts, roles[mask], starts, others)
+    texts = list(compress(proven.texts, mask.tolist()))
+    starts = np.cumsum(lengths[good]) - lengths[good]
+    told = tuple(compress(proven.told, good.tolist()))
+    return Proven(proven.places[good], texts, proven.roles[mask], starts, told)

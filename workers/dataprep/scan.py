@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from workers.dataprep import judge, near, quick, tokens
 from workers.dataprep.blocks import Batch, Block, batches
@@ -161,10 +162,10 @@ def _batch(rules: Rules, part: Part, batch: Batch) -> None:
     private = _places(batch, _may_be_private) if rules.deep else frozenset()
     if quick.has_shape(rules.detected.format.id):
         garbled = _places(batch, mojibake.may_have)
-        proven = quick.prove(rules.detected.format.id, batch.data, batch.lines, garbled)
-        others = proven.others
-        if len(proven.places):
-            _proven(rules, part, batch, proven, private)
+        plain, others = quick.prove(rules.detected.format.id, batch.data, batch.lines, garbled)
+        for proven in plain:
+            if len(proven.places):
+                _proven(rules, part, batch, proven, private)
     exact: list[tuple[int, Example]] = []
     for place in others:
         last = batch.cut and place == len(batch.lines) - 1
@@ -184,27 +185,36 @@ def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven, private: fro
     """Plain examples, all at once."""
     numbers = np.array(tokens.counter(rules.tokenizer)(proven.texts), np.int64)
     lengths = proven.lengths
-    roles = _role_tokens(rules.tokenizer)[proven.roles]
-    totals = np.add.reduceat(numbers + roles + tokens.TOKENS_PER_MESSAGE, proven.starts) + tokens.TOKENS_PER_EXAMPLE
+    sizes = numbers + _role_tokens(rules.tokenizer)[proven.roles] + tokens.TOKENS_PER_MESSAGE
+    beside = np.full(len(lengths), tokens.TOKENS_PER_EXAMPLE)
+    if proven.told:
+        sizes += tokens.each([text for told in proven.told for text in told.beside], rules.tokenizer)
+        beside += tokens.each([told.declared.counted for told in proven.told], rules.tokenizer)
+    totals = np.add.reduceat(sizes, proven.starts) + beside
     answers = np.add.reduceat(np.where(proven.roles == ASSISTANT, numbers, 0), proven.starts)
     lines = proven.places + part.lines
     whole, prompt = proven.fingerprints()
     _count(part, totals, answers, lengths)
     _headless(part, lines[proven.roles[proven.starts] >= USER], rules)
-    last = numbers[proven.starts + lengths - 1] + tokens.TOKENS_PER_MESSAGE + roles[proven.starts + lengths - 1]
-    _too_long(rules, part, lines, totals, last)
+    _too_long(rules, part, lines, totals, sizes[proven.starts + lengths - 1])
     part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
     if len(part.samples) < MOST_SAMPLES:
-        part.samples += [proven.example(number, int(lines[number])) for number in range(min(MOST_SAMPLES, len(lines)))]
+        part.samples += [_example(rules, part, batch, place) for place in proven.places[:MOST_SAMPLES].tolist()]
     _tally(part, proven, lines)
     if rules.deep:
         for place in sorted(private.intersection(proven.places.tolist())):
-            number = int(np.searchsorted(proven.places, place))
-            _private(part, part.lines + place, proven.example(number, part.lines + place))
+            _private(part, part.lines + place, _example(rules, part, batch, place))
         spoken = proven.roles >= USER
         owners = np.repeat(np.arange(len(lines)), lengths)[spoken]
         texts = [text for text, keep in zip(proven.texts, spoken.tolist(), strict=True) if keep]
         _near(rules, part, batch, proven.places, texts, owners)
+
+
+def _example(rules: Rules, part: Part, batch: Batch, place: int) -> Example:
+    """The example of a proven line."""
+    made = rules.detected.format.to_example(orjson.loads(batch.lines[place] or b""), part.lines + place)
+    assert made is not None
+    return made
 
 
 def _exact(rules: Rules, part: Part, batch: Batch, exact: list[tuple[int, Example]], private: frozenset[int]) -> None:

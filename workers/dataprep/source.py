@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workers.dataprep import containers, encodings, folders, json_array, parquet, plain_text, tables, workbook
+from workers.dataprep import containers, encodings, json_array, plain_text, tables, workbook
 from workers.dataprep.checks import Found
 from workers.dataprep.json_array import Shape
 from workers.dataprep.limits import DEFAULT, WANTED, Limits, UnreadableDataset, megabytes
@@ -65,6 +65,8 @@ def opened(path: Path, limits: Limits = DEFAULT, *, folder: Path | None = None) 
 
 def _read(path: Path, limits: Limits, work: Path, packed: int = 0) -> Source:
     if path.is_dir():
+        from workers.dataprep import folders
+
         return _as_source(folders.read(path, limits, work / "rows.jsonl"), "folder")
     if not path.is_file():
         raise UnreadableDataset(f"It is no file that can be read. {WANTED}")
@@ -88,6 +90,8 @@ def _read(path: Path, limits: Limits, work: Path, packed: int = 0) -> Source:
     if kind == "zip":
         return _as_source(workbook.read(path, limits, work / "rows.jsonl"), "xlsx")
     if kind == "parquet":
+        from workers.dataprep import parquet
+
         return _as_source(parquet.read(path, limits, work / "rows.jsonl"), "parquet")
     return _text(path, head, limits, work)
 

@@ -5,7 +5,7 @@ model's own tokenizer.json. Text that looks like a special token counts as the p
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -100,9 +100,9 @@ def of_examples(examples: Sequence[Example], tokenizer: str) -> list[Counted]:
             texts += _texts(message)
             ends.append(len(texts))
         if example.tools:
-            texts.append(_as_json(example.tools))
+            texts.append(of_tools(example.tools))
         ends.append(len(texts))
-    numbers = _each(texts, tokenizer)
+    numbers = each(texts, tokenizer)
     upto = [0, *accumulate(numbers)]
     answered = frozenset(contents)
     counted, place, begin = [], 0, 0
@@ -119,7 +119,7 @@ def of_examples(examples: Sequence[Example], tokenizer: str) -> list[Counted]:
     return counted
 
 
-def _each(texts: Sequence[str], tokenizer: str) -> list[int]:
+def each(texts: Sequence[str], tokenizer: str) -> list[int]:
     """Each text's tokens; what examples share (roles, declared tools) is counted once."""
     different = list(dict.fromkeys(texts))
     sizes = dict(zip(different, counter(tokenizer)([_storable(text) for text in different]), strict=True))
@@ -144,11 +144,21 @@ def _texts(message: Message) -> Iterator[str]:
     if message.text:
         yield message.text
     yield message.role
-    for value in message.extra.values():
+    yield from beside(message.extra)
+
+
+def beside(extra: Mapping[str, Any]) -> Iterator[str]:
+    """The texts that count of a message's other keys."""
+    for value in extra.values():
         if isinstance(value, str) and value:
             yield value
         elif isinstance(value, list | dict) and value:
             yield _as_json(value)
+
+
+def of_tools(tools: Sequence[Mapping[str, Any]]) -> str:
+    """The text of declared tools that counts; empty for none."""
+    return _as_json(tools) if tools else ""
 
 
 def _as_json(value: Any) -> str:
