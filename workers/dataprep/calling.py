@@ -56,7 +56,7 @@ class _Tool(_System, tag="tool"):
 
 
 class _Assistant(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="role", tag="assistant"):
-    content: Text | UnsetType | None = UNSET
+    content: str | UnsetType | None = UNSET
     tool_calls: Annotated[list[_Call], msgspec.Meta(min_length=1)] | UnsetType = UNSET
 
 
@@ -120,8 +120,8 @@ def prove(line: bytes) -> Told | None:
     strings = 1 + bool(raw) + (record.parallel_tool_calls is not UNSET)
     texts, beside, words = [], [], []
     for turn in record.messages:
-        content = turn.content or None  # UNSET is as good as null
-        strings += 4 if content else 2 + (turn.content is None)
+        content = None if turn.content is UNSET else turn.content
+        strings += 4 if content is not None else 2 + (turn.content is None)
         extra: Mapping[str, Any] | None = None
         if type(turn) is _Tool:
             extra = {"tool_call_id": turn.tool_call_id}
@@ -155,29 +155,22 @@ def _in_turns(turns: Sequence[_Turn], names: frozenset[str]) -> bool:
     waiting: set[str] = set()
     for turn in turns:
         kind = type(turn)
-        if kind not in _AFTER[before]:
+        if kind not in _AFTER[before] or (waiting and kind is not _Tool):
             return False
         if type(turn) is _Tool:
             if turn.tool_call_id not in waiting:
                 return False
             waiting.remove(turn.tool_call_id)
-        elif waiting:
-            return False
         elif type(turn) is _Assistant:
-            if turn.tool_calls is UNSET:
-                if not turn.content:
-                    return False
-            elif not _proper(turn.tool_calls, names):
+            calls = turn.tool_calls or []
+            waiting = {call["id"] for call in calls}
+            if not (calls or turn.content) or len(waiting) < len(calls) or not _proper(calls, names):
                 return False
-            else:
-                waiting = {call["id"] for call in turn.tool_calls}
         before = kind
     return before is _Assistant
 
 
 def _proper(calls: Sequence[_Call], names: frozenset[str]) -> bool:
-    """Whether every call has an id of its own, arguments that are an object, and calls a declared function."""
-    if len({call["id"] for call in calls}) < len(calls):
-        return False
+    """Whether every call is of a declared function, with arguments that are an object."""
     functions = [call["function"] for call in calls]
     return all((not names or one["name"] in names) and is_object(one["arguments"]) for one in functions)

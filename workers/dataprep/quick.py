@@ -198,7 +198,8 @@ def _said_once(data: bytes, lines: Sequence[bytes | None], places: Places, wante
     if len(places) == len(lines) and json_structure.quotes(data) == wanted.sum():
         return np.ones(len(places), np.bool_)
     found = (json_structure.quotes(lines[place] or b"") for place in places.tolist())
-    return np.fromiter(found, np.int64, len(places)) == wanted
+    same: npt.NDArray[np.bool_] = np.fromiter(found, np.int64, len(places)) == wanted
+    return same
 
 
 def _kept(proven: Proven, good: npt.NDArray[np.bool_]) -> Proven:

@@ -3,10 +3,13 @@
 A block's result is small, can be sent between processes, and adds up with the others in the file's order.
 """
 
+import math
+from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +26,8 @@ from workers.dataprep.checks import (
     personal,
     secrets,
 )
-from workers.dataprep.checks.whole import Tallies
+from workers.dataprep.checks.odd_ones import Told
+from workers.dataprep.checks.whole import Tallies, told_of
 from workers.dataprep.duplicates import Records
 from workers.dataprep.example import Example
 from workers.dataprep.fingerprints import ROLES, Hashes, of_examples
@@ -69,10 +73,13 @@ class Notes:
         self.listed: dict[str, list[tuple[int | None, Found]]] = {}
 
     def add(self, found: Found, line: int | None) -> None:
-        """Count it, and list it if few of its kind are."""
+        """Count it, and list it if it is among the first of its kind."""
         self.count(found, 1)
         listed = self.listed.setdefault(found.check, [])
-        if len(listed) < MOST_FINDINGS:
+        if listed and line is not None and line < _line(listed[-1]):  # of a batch, the plain ones come first
+            insort(listed, (line, found), key=_line)
+            del listed[MOST_FINDINGS:]
+        elif len(listed) < MOST_FINDINGS:
             listed.append((line, found))
 
     def count(self, found: Found, number: int) -> None:
@@ -84,6 +91,15 @@ class Notes:
     def room(self, check: str) -> int:
         """How many more of a check would be listed."""
         return MOST_FINDINGS - len(self.listed.get(check, []))
+
+    def add_several(self, lines: Counts, found: Callable[[int], Found]) -> None:
+        """Add the same finding at many lines, in order."""
+        first = found(int(lines[0]))
+        listed = self.listed.get(first.check, [])
+        wanted = lines[:MOST_FINDINGS] if len(listed) < MOST_FINDINGS else lines[lines < _line(listed[-1])]
+        for line in wanted.tolist():
+            self.add(found(line), line)
+        self.count(first, len(lines) - len(wanted))
 
     def merge(self, other: "Notes", line: int) -> None:
         """Add those of a later part of the file, which begins at `line`."""
@@ -103,6 +119,10 @@ class Notes:
             for at, found in listed
         ]
         return sorted(findings, key=lambda one: (one.line is None, one.line or 0, one.severity, one.check))
+
+
+def _line(listed: tuple[int | None, Found]) -> float:
+    return math.inf if listed[0] is None else listed[0]
 
 
 @dataclass(frozen=True)
@@ -143,7 +163,6 @@ def scan(rules: Rules, block: Block) -> Part:
     for batch in batches(block, rules.max_line_bytes):
         _batch(rules, part, batch)
         part.lines += len(batch.lines)
-    part.samples = sorted(part.samples, key=lambda one: one.line)[:MOST_SAMPLES]
     part.prompts = _by_line(part.prompts, 2)
     part.bands = _by_line(part.bands, 1)
     return part
@@ -159,6 +178,8 @@ def _by_line(pieces: list[Records], column: int) -> list[Records]:
 
 def _batch(rules: Rules, part: Part, batch: Batch) -> None:
     others: list[int] | range = range(len(batch.lines))
+    told: list[Told] = []
+    few = len(part.samples) < MOST_SAMPLES
     private = _places(batch, _may_be_private) if rules.deep else frozenset()
     if quick.has_shape(rules.detected.format.id):
         garbled = _places(batch, mojibake.may_have)
@@ -166,6 +187,9 @@ def _batch(rules: Rules, part: Part, batch: Batch) -> None:
         for proven in plain:
             if len(proven.places):
                 _proven(rules, part, batch, proven, private)
+                told += _told(proven, proven.places + part.lines)
+                if few:
+                    _sample(part, (_example(rules, part, batch, place) for place in proven.places.tolist()))
     exact: list[tuple[int, Example]] = []
     for place in others:
         last = batch.cut and place == len(batch.lines) - 1
@@ -175,10 +199,12 @@ def _batch(rules: Rules, part: Part, batch: Batch) -> None:
             part.notes.add(found, line)
         if judged.example is not None:
             exact.append((place, judged.example))
-            if not judged.has_error and len(part.samples) < 2 * MOST_SAMPLES:
-                part.samples.append(judged.example)
+            if few and not judged.has_error:
+                _sample(part, [judged.example])
     if exact:
         _exact(rules, part, batch, exact, private)
+        told += [told_of(part.lines + place, example) for place, example in exact]
+    part.tallies.add_told(sorted(told))
 
 
 def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven, private: frozenset[int]) -> None:
@@ -198,9 +224,6 @@ def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven, private: fro
     _headless(part, lines[proven.roles[proven.starts] >= USER], rules)
     _too_long(rules, part, lines, totals, sizes[proven.starts + lengths - 1])
     part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
-    if len(part.samples) < MOST_SAMPLES:
-        part.samples += [_example(rules, part, batch, place) for place in proven.places[:MOST_SAMPLES].tolist()]
-    _tally(part, proven, lines)
     if rules.deep:
         for place in sorted(private.intersection(proven.places.tolist())):
             _private(part, part.lines + place, _example(rules, part, batch, place))
@@ -208,6 +231,12 @@ def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven, private: fro
         owners = np.repeat(np.arange(len(lines)), lengths)[spoken]
         texts = [text for text, keep in zip(proven.texts, spoken.tolist(), strict=True) if keep]
         _near(rules, part, batch, proven.places, texts, owners)
+
+
+def _sample(part: Part, examples: Iterable[Example]) -> None:
+    """Keep these examples' first, if they are the part's first."""
+    some = [*part.samples, *islice(examples, MOST_SAMPLES)]
+    part.samples = sorted(some, key=lambda one: one.line)[:MOST_SAMPLES]
 
 
 def _example(rules: Rules, part: Part, batch: Batch, place: int) -> Example:
@@ -228,7 +257,7 @@ def _exact(rules: Rules, part: Part, batch: Batch, exact: list[tuple[int, Exampl
     whole, prompt = of_examples(examples)
     part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
     for place, example in exact:
-        part.tallies.add(part.lines + place, example)
+        part.tallies.add_beside(part.lines + place, example)
         if place in private:
             _private(part, part.lines + place, example)
     if rules.deep:
@@ -246,7 +275,7 @@ def _count(part: Part, totals: Counts, answers: Counts, lengths: Counts) -> None
 def _headless(part: Part, lines: Counts, rules: Rules) -> None:
     """Plain conversations without a system message (as `checks.missing_system_message` finds them)."""
     if rules.detected.format.id == "openai-chat" and lines.size:
-        _several(part, lines, lambda _: MISSING_SYSTEM)
+        part.notes.add_several(lines, lambda _: MISSING_SYSTEM)
 
 
 def _too_long(rules: Rules, part: Part, lines: Counts, totals: Counts, last: Counts) -> None:
@@ -256,7 +285,7 @@ def _too_long(rules: Rules, part: Part, lines: Counts, totals: Counts, last: Cou
     for which, words in ((over[~emptied], _cut_words), (over[emptied], _emptied_words)):
         if which.size:
             figures = dict(zip(lines[which].tolist(), totals[which].tolist(), strict=True))
-            _several(part, lines[which], partial(_over, words, figures, rules.context))
+            part.notes.add_several(lines[which], partial(_over, words, figures, rules.context))
 
 
 def _over(words: Callable[[int, int], Found], totals: Mapping[int, int], limit: int, line: int) -> Found:
@@ -279,25 +308,13 @@ def _emptied_words(total: int, limit: int) -> Found:
     return Found(check="over_token_limit", words=words, severity=Severity.WARNING)
 
 
-def _several(part: Part, lines: Counts, found: Callable[[int], Found]) -> None:
-    """The same finding at many lines: listed while there is room, counted all the same."""
-    first = found(int(lines[0]))
-    listed = lines[: max(0, part.notes.room(first.check))].tolist()
-    for line in listed:
-        part.notes.add(found(line), line)
-    part.notes.count(first, len(lines) - len(listed))
-
-
-def _tally(part: Part, proven: Proven, lines: Counts) -> None:
-    """Plain examples, for what only the whole dataset shows."""
-    ends = proven.starts + proven.lengths - 1
+def _told(proven: Proven, lines: Counts) -> Iterator[Told]:
+    """The first questions and last answers of plain examples."""
     asks = proven.starts + (proven.roles[proven.starts] < USER)
-    part.tallies.add_plain(
-        lines.tolist(),
-        [proven.texts[place] for place in asks.tolist()],
-        [proven.texts[place] for place in ends.tolist()],
-        (ends - proven.starts + 1).tolist(),
-    )
+    ends = proven.starts + proven.lengths - 1
+    questions = map(proven.texts.__getitem__, asks.tolist())
+    answers = map(proven.texts.__getitem__, ends.tolist())
+    return zip(lines.tolist(), questions, answers, proven.lengths.tolist(), strict=True)
 
 
 def _places(batch: Batch, may_have: Callable[[bytes], bool]) -> frozenset[int]:

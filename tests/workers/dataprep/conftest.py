@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from workers.dataprep import quick
+from workers.dataprep.analysis import rules_of
+from workers.dataprep.blocks import blocks
+from workers.dataprep.formats import detect
+from workers.dataprep.limits import Limits
 from workers.dataprep.report import check_file
+from workers.dataprep.scan import scan
+from workers.dataprep.source import opened
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -44,3 +51,37 @@ def checked(put):
         return check_file(put(content), **options)
 
     return check
+
+
+def _report(path, **options):
+    return json.loads(json.dumps(check_file(path, **options).to_json()))
+
+
+def _parts(path):
+    with opened(path) as source:
+        rules = rules_of(source, detect(source), Limits())
+        return [scan(rules, block) for block in blocks(source.path, source.offset)]
+
+
+@pytest.fixture
+def comparable():
+    """A file's report as plain JSON."""
+    return _report
+
+
+@pytest.fixture
+def both(monkeypatch):
+    """Holds that the quick way says of a file what the exact way alone says, down to every example's numbers."""
+
+    def compare(path, **options):
+        quickly, parts = _report(path, **options), _parts(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(quick, "has_shape", lambda _format_id: False)
+            exactly, exact_parts = _report(path, **options), _parts(path)
+        assert quickly == exactly
+        for part, exact in zip(parts, exact_parts, strict=True):
+            assert part.samples == exact.samples
+            for one, other in ((part.prompts, exact.prompts), (part.bands, exact.bands)):
+                assert [piece.tolist() for piece in one] == [piece.tolist() for piece in other]
+
+    return compare

@@ -3,11 +3,10 @@
 import json
 import random
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workers.dataprep import analysis, blocks, quick
+from workers.dataprep import analysis, blocks
 from workers.dataprep.formats import detect
 from workers.dataprep.report import check_file
 from workers.dataprep.source import opened
@@ -53,43 +52,37 @@ LINES = [
 ]  # fmt: skip
 
 
-def comparable(path, **options):
-    found = check_file(path, **options).to_json()
-    return json.loads(json.dumps(found))
-
-
-@pytest.fixture
-def exact(monkeypatch):
-    """What the exact way alone says of a file."""
-
-    def judged(path, **options):
-        with monkeypatch.context() as patch:
-            patch.setattr(quick, "has_shape", lambda _format_id: False)
-            return comparable(path, **options)
-
-    return judged
-
-
 @settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.sampled_from(LINES), min_size=1, max_size=25), st.booleans(), st.sampled_from([16, 4096]))
-def test_the_quick_way_says_what_the_exact_way_says(tmp_path_factory, exact, lines, ended, context):
+def test_the_quick_way_says_what_the_exact_way_says(tmp_path_factory, both, lines, ended, context):
     path = tmp_path_factory.mktemp("scan") / "data.jsonl"
     whole = [LINES[0], *lines]
     path.write_text("\n".join(whole) + ("\n" if ended else ""), encoding="utf-8")
-    assert comparable(path, context=context) == exact(path, context=context)
+    both(path, context=context)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.fixed_dictionaries({"prompt": st.text(max_size=30), "completion": st.text(max_size=30)}), max_size=8)
 )
-def test_so_it_does_of_prompts_and_completions(tmp_path_factory, exact, records):
+def test_so_it_does_of_prompts_and_completions(tmp_path_factory, both, records):
     path = tmp_path_factory.mktemp("pairs") / "data.jsonl"
     whole = [{"prompt": "Say hello.", "completion": "Hello."}, *records]
     path.write_text("".join(json.dumps(one) + "\n" for one in whole))
-    assert comparable(path) == exact(path)
+    both(path)
+
+
+def test_so_it_does_of_more_lines_than_are_listed(tmp_path, both):
+    path = tmp_path / "data.jsonl"
+    call = {"id": "1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+    with path.open("w") as file:
+        for number in range(900):
+            answer = {"role": "assistant", "content": '{"a": 1}' if number % 4 else f"It is {number}, and that is why"}
+            more = [{"weight": 1}, {"tool_calls": [call]}, {}][number * 7 % 13 % 3]
+            file.write(json.dumps({"messages": [USER, {**answer, **more}]}) + "\n")
+    both(path, context=30)
 
 
 def many(path, examples=3000):
@@ -104,7 +97,7 @@ def many(path, examples=3000):
             file.write(json.dumps({"messages": [SYSTEM, {**USER, "content": words}, answer]}) + "\n")
 
 
-def test_several_processes_say_what_one_says(tmp_path, monkeypatch):
+def test_several_processes_say_what_one_says(tmp_path, comparable, monkeypatch):
     path = tmp_path / "data.jsonl"
     many(path)
     monkeypatch.setattr(analysis, "LEAST_BYTES_FOR_PROCESSES", 0)

@@ -12,11 +12,6 @@ _SENTENCE_END = re.compile(r"[.!?。！？][\"'”’)]*\s")
 _ITEM = re.compile(r"\s*(?:[-*•+>#|]|\d{1,3}[.)]|[A-Za-z][.)]\s|[A-Z][\w ]{0,40}:)")
 
 
-def is_proper(answer: str) -> bool:
-    """Whether an answer's last character (there must be one) ends prose: then `ending` agrees, if it is long enough."""
-    return answer[-1] in _END
-
-
 def ending(answer: str) -> str | None:
     """How an answer ends; None where nothing can be said: it is short, or no prose, or its last line is no sentence."""
     last = answer[-600:].rstrip()

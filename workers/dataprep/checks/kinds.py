@@ -42,28 +42,25 @@ class Kinds:
     total: int = 0
     """How many were counted."""
 
-    def add(self, kind: str) -> bool:
-        """Count one of this kind. Returns whether its place should be kept, too."""
-        self.total += 1
+    def add(self, kind: str, number: int = 1) -> bool:
+        """Count one of this kind, or so many. Returns whether its place should be kept, too."""
+        self.total += number
         if kind in self.counts:
-            self.counts[kind] += 1
+            self.counts[kind] += number
         elif len(self.counts) < self.most:
-            self.counts[kind] = 1
+            self.counts[kind] = number
             self.places[kind] = []
         else:
-            self.others += 1
+            self.others += number
             return False
         return len(self.places[kind]) < MOST_PLACES
 
-    def add_settled(self, kind: str, number: int) -> None:
-        """Count so many of a kind that is settled."""
-        self.total += number
-        self.counts[kind] += number
-
-    def is_settled(self, kind: str, least: int) -> bool:
-        """Whether most of what was counted so far is of this kind, so that one more changes nothing."""
-        count = self.counts.get(kind, 0)
-        return count >= least and 2 * count > self.total
+    def settled(self, least: int, more: int = 0) -> str | None:
+        """The kind of most that were counted so far, even if so many `more` of others come; None if there is none."""
+        for kind, count in self.counts.items():
+            if count >= least and 2 * count > self.total + more:
+                return kind
+        return None
 
     def keep(self, kind: str, place: Place) -> None:
         """Keep the place of one that was just counted."""

@@ -1,7 +1,7 @@
 """What is odd about an answer only because nearly all the others are otherwise: its ending, its language, its form."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -102,6 +102,8 @@ USUALS = (
     Usual("wrong_language", language, 0.9, _wrong_language, excerpts.beginning, _START, excused=_abroad),
     Usual("not_json", form, 0.9, _not_json, excerpts.beginning, _START, usual=frozenset({JSON, FENCED})),
 )
+Told = tuple[int, str, str, int]
+"""An example's line, its first question, its last answer and the place of that message."""
 _WITHOUT_LANGUAGES = tuple(one for one in USUALS if one.kind is not language)
 
 
@@ -113,29 +115,22 @@ class OddOnes:
     languages: bool = True
     """Whether to look at the language too, which takes longer than all the rest."""
 
-    def add(self, line: int, question: str, answer: str, message: int) -> None:
-        """Look at an example's answer."""
+    def add(self, told: Sequence[Told]) -> None:
+        """Look at the answers of some examples; none may be empty."""
         for one in USUALS if self.languages else _WITHOUT_LANGUAGES:
-            kind = one.kind(answer)
-            if kind is None:
-                continue
             kinds = self.kinds[one.check]
-            settled = kinds.is_settled(kind, LEAST)
-            if not settled and one.excused(question):
-                continue
-            if kinds.add(kind) and not settled:
-                kinds.keep(kind, Place(line, message, answer[one.piece]))
-
-    @property
-    def is_prose(self) -> bool:
-        """Whether answers are settled to be no JSON, and to end properly: then one more of these changes nothing."""
-        ends, forms = self.kinds["cut_off_answer"], self.kinds["not_json"]
-        return not self.languages and ends.is_settled(PROPER, LEAST) and forms.is_settled(NO_JSON, LEAST)
-
-    def add_prose(self, answers: int, long: int) -> None:
-        """Count so many answers that are no JSON, `long` of which are long enough to end properly, and do."""
-        self.kinds["not_json"].add_settled(NO_JSON, answers)
-        self.kinds["cut_off_answer"].add_settled(PROPER, long)
+            found = [one.kind(answer) for _, _, answer, _ in told]
+            usual = kinds.settled(LEAST, more=len(found))
+            if usual is not None:  # it stays settled among these, so that of its places none is kept
+                kinds.add(usual, found.count(usual))
+            for kind, (line, question, answer, message) in zip(found, told, strict=True):
+                if kind is None or kind == usual:
+                    continue
+                settled = kinds.settled(LEAST) == kind
+                if not settled and one.excused(question):
+                    continue
+                if kinds.add(kind) and not settled:
+                    kinds.keep(kind, Place(line, message, answer[one.piece]))
 
     def merge(self, other: "OddOnes") -> None:
         """Add another part's."""

@@ -1,18 +1,18 @@
 """What only the whole dataset shows. A `Tallies` is fed example by example, is mergeable, picklable and bounded.
 
 tallies = Tallies()
-tallies.add(line, example)        # or, of plain conversations: tallies.add_texts(line, question, answer, message)
+tallies.add(line, example)        # or, of many at once: tallies.add_told(…); what else an example has: add_beside
 tallies.merge(another part's)
 for counted in tallies.findings(method): ...
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workers.dataprep.checks.endings import LEAST_LENGTH, is_proper
 from workers.dataprep.checks.found import Found, Severity
 from workers.dataprep.checks.kinds import MOST_PLACES, Counted, Kinds, Place
-from workers.dataprep.checks.odd_ones import LEAST, OddOnes, odd_in
+from workers.dataprep.checks.odd_ones import LEAST, OddOnes, Told, odd_in
 from workers.dataprep.checks.vendors import Demands
 from workers.dataprep.example import Example
 
@@ -23,7 +23,6 @@ LEAST_SHARE = 0.9
 MOST_OF_ONE = 0.8
 """A label with a greater share is learnt instead of the task."""
 _SEPARATOR = "\x1f"
-_NO_PROSE = frozenset("{[` \t\r\n")
 
 
 @dataclass
@@ -42,48 +41,38 @@ class Tallies:
 
     def add(self, line: int, example: Example) -> None:
         """Count an example of any kind."""
-        question, place = question_of(example)
-        answer = example.answer
-        self.add_texts(line, question, answer, len(example.messages) if example.turns else 0)
+        self.add_told([told_of(line, example)])
+        self.add_beside(line, example)
+
+    def add_beside(self, line: int, example: Example) -> None:
+        """Count what an example has beside its first question and its last answer."""
         if example.label is not None and self.wanted.add("wanted" if example.label else "unwanted"):
             self.wanted.keep("wanted" if example.label else "unwanted", Place(line))
         if example.reference or not example.turns:
             kind = _SEPARATOR.join(sorted(key for key, value in example.reference.items() if value is not None))
             if self.references.add(kind):
                 self.references.keep(kind, Place(line))
+        place = question_of(example)[1]
         if place:
             name = example.messages[place - 1].extra.get("name")
             self.speakers.add(name[:200] if isinstance(name, str) else "")
         self.demands.add(line, example)
 
-    def add_texts(self, line: int, question: str, answer: str, message: int = 0) -> None:
-        """Count an example of plain text: its first question, its last answer, and the place of that message."""
-        self.examples += 1
-        if question and len(self.questions.counts) < 2:
-            self.questions.add(question)
-        if not answer:
-            return
-        self.odd.add(line, question, answer, message)
-        label = answer.strip() if len(answer) <= 2 * LONGEST_LABEL else ""
-        if label and len(label) <= LONGEST_LABEL and "\n" not in label and label[0] not in "{[":
-            self.answers.add(label)
-        else:
-            self.unlabelled += 1
-
-    def add_plain(
-        self, lines: Sequence[int], questions: Sequence[str], answers: Sequence[str], messages: Sequence[int]
-    ) -> None:
-        """Count many examples of plain text, each as `add_texts` does; prose among prose all at once."""
-        places: Iterable[int] = range(len(answers))
-        if self.odd.is_prose and len(self.questions.counts) > 1:
-            places = [place for place, answer in enumerate(answers) if not _is_prose(answer)]
-            prose = len(answers) - len(places)
-            short = sum(1 for answer in answers if len(answer) < LEAST_LENGTH and _is_prose(answer))
-            self.examples += prose
-            self.unlabelled += prose
-            self.odd.add_prose(prose, prose - short)
-        for place in places:
-            self.add_texts(lines[place], questions[place], answers[place], messages[place])
+    def add_told(self, told: Sequence[Told]) -> None:
+        """Count examples by their first questions and last answers, each empty where there is none."""
+        self.examples += len(told)
+        for _, question, _, _ in told:
+            if len(self.questions.counts) > 1:
+                break
+            if question:
+                self.questions.add(question)
+        answered = [one for one in told if one[2]]
+        self.odd.add(answered)
+        short = [answer for _, _, answer, _ in answered if len(answer) <= 2 * LONGEST_LABEL]
+        labels = Counter(map(_label, short))
+        self.unlabelled += len(answered) - len(short) + labels.pop("", 0)
+        for label, count in labels.items():
+            self.answers.add(label, count)
 
     def move(self, lines: int) -> None:
         """Count every line from so many lines earlier on: this part of the dataset begins there."""
@@ -148,9 +137,15 @@ def is_odd(verdicts: Mapping[str, frozenset[str]], example: Example) -> list[str
     return odd_in(verdicts, question_of(example)[0], example.answer)
 
 
-def _is_prose(answer: str) -> bool:
-    """Whether an answer is no label, no JSON and ends as prose ends."""
-    return len(answer) > 2 * LONGEST_LABEL and is_proper(answer) and answer[0] not in _NO_PROSE
+def _label(answer: str) -> str:
+    """The label that an answer may be, empty for none."""
+    label = answer.strip()
+    return label if label and len(label) <= LONGEST_LABEL and "\n" not in label and label[0] not in "{[" else ""
+
+
+def told_of(line: int, example: Example) -> Told:
+    """The example's first question and last answer."""
+    return line, question_of(example)[0], example.answer, len(example.messages) if example.turns else 0
 
 
 def question_of(example: Example) -> tuple[str, int]:
