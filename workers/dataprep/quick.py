@@ -20,7 +20,7 @@ from workers.dataprep.calling import PROBLEMS, Text
 from workers.dataprep.fingerprints import ROLES, Hashes
 from workers.dataprep.json_values import BIG_LINE_BYTES
 
-SYSTEM, USER, ASSISTANT = ROLES.index("system"), ROLES.index("user"), ROLES.index("assistant")
+SYSTEM, DEVELOPER, USER, ASSISTANT, TOOL = map(ROLES.index, ("system", "developer", "user", "assistant", "tool"))
 Places = npt.NDArray[np.int64]
 _CODES = {role: code for code, role in enumerate(ROLES)}
 

@@ -32,7 +32,7 @@ from workers.dataprep.duplicates import Records
 from workers.dataprep.example import Example
 from workers.dataprep.fingerprints import ROLES, Hashes, of_examples
 from workers.dataprep.formats import Detected
-from workers.dataprep.quick import ASSISTANT, USER, Proven
+from workers.dataprep.quick import ASSISTANT, DEVELOPER, TOOL, USER, Proven
 from workers.dataprep.spread import Histogram
 
 MOST_FINDINGS = 100
@@ -221,6 +221,7 @@ def _proven(rules: Rules, part: Part, batch: Batch, proven: Proven, private: fro
     lines = proven.places + part.lines
     whole, prompt = proven.fingerprints()
     _count(part, totals, answers, lengths)
+    _roles(part, proven, lines)
     _headless(part, lines[proven.roles[proven.starts] >= USER], rules)
     _too_long(rules, part, lines, totals, sizes[proven.starts + lengths - 1])
     part.prompts.append(np.stack([prompt, whole, lines.astype(np.uint64)], axis=1))
@@ -306,6 +307,15 @@ def _emptied_words(total: int, limit: int) -> Found:
         "from it. Shorten the example, or leave it out."
     )
     return Found(check="over_token_limit", words=words, severity=Severity.WARNING)
+
+
+def _roles(part: Part, proven: Proven, lines: Counts) -> None:
+    """The roles of plain examples that not every provider takes."""
+    places = np.flatnonzero((proven.roles == DEVELOPER) | (proven.roles == TOOL))
+    owners = np.searchsorted(proven.starts, places, "right") - 1
+    numbers = places - proven.starts[owners] + 1
+    for line, number, role in zip(lines[owners].tolist(), numbers.tolist(), proven.roles[places].tolist(), strict=True):
+        part.tallies.demands.add_role(line, number, ROLES[role])
 
 
 def _told(proven: Proven, lines: Counts) -> Iterator[Told]:

@@ -81,6 +81,8 @@ def both(monkeypatch):
         assert quickly == exactly
         for part, exact in zip(parts, exact_parts, strict=True):
             assert part.samples == exact.samples
+            assert part.tallies.odd == exact.tallies.odd
+            assert part.tallies.demands.roles.counts == exact.tallies.demands.roles.counts
             for one, other in ((part.prompts, exact.prompts), (part.bands, exact.bands)):
                 assert [piece.tolist() for piece in one] == [piece.tolist() for piece in other]
 

@@ -52,7 +52,8 @@ def conversations(draw, *, whole=False):
     for number in range(draw(st.integers(1, 3))):
         messages.append({"role": "user", "content": draw(text)})
         if draw(st.booleans()):
-            ids = [f"call_{number}_{place}" for place in range(draw(st.integers(1, 3)))]
+            ids = [f"call_{number}_{place}" + "\x00" * draw(wrong) for place in range(draw(st.integers(1, 3)))]
+            ids[-1] = ids[0] if draw(wrong) else ids[-1]
             calls = []
             for one in ids:
                 name = draw(some(["forecast"] if draw(wrong) else ["time"]))
@@ -81,7 +82,9 @@ def broken(draw, records=conversations()):  # noqa: B008 -- a strategy
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2]))):
         one = draw(st.sampled_from(list(parts(record))))
         odd = json.loads(draw(st.sampled_from([json.dumps(value) for value in ODD + TEXTS + ARGUMENTS])))
-        change = draw(st.sampled_from(["leave out", "change", "add", "turn round", "repeat"]))
+        change = draw(
+            st.sampled_from(["leave out", "change", "add", "turn round", "a message less", "a message more", "swapped"])
+        )
         key = draw(st.sampled_from(list(one) or ["x"]))
         if change == "leave out":
             one.pop(key, None)
@@ -92,11 +95,15 @@ def broken(draw, records=conversations()):  # noqa: B008 -- a strategy
         elif change == "turn round":
             for name in reversed(list(one)):
                 one[name] = one.pop(name)
-        elif isinstance(record.get("messages"), list):
-            at = draw(st.integers(0, len(record["messages"])))
-            record["messages"].insert(
-                at, json.loads(json.dumps((record["messages"] or [odd])[draw(st.sampled_from([0, -1]))]))
-            )
+        elif isinstance(record.get("messages"), list) and record["messages"]:
+            messages = record["messages"]
+            at, other = (draw(st.integers(0, len(messages) - 1)) for _ in range(2))
+            if change == "a message less":
+                del messages[at]
+            elif change == "a message more":
+                messages.insert(at, json.loads(json.dumps(messages[other])))
+            else:
+                messages[at], messages[other] = messages[other], messages[at]
     tight = draw(st.booleans())
     line = json.dumps(record, ensure_ascii=draw(st.booleans()), separators=(",", ":") if tight else None)
     if '":' in line and draw(st.sampled_from([False, False, True])):
@@ -109,7 +116,7 @@ def broken(draw, records=conversations()):  # noqa: B008 -- a strategy
 
 
 @settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(broken(), min_size=1, max_size=8), st.sampled_from([40, 4096]))
 def test_the_quick_way_says_what_the_exact_way_says(tmp_path_factory, both, lines, context):

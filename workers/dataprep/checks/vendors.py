@@ -54,8 +54,7 @@ class Demands:
         """Look at an example."""
         pictures = 0
         for place, message in enumerate((*example.messages, *example.rejected), 1):
-            if message.role not in ("system", "user", "assistant") and self.roles.add(message.role[:60]):
-                self.roles.keep(message.role[:60], Place(line, place))
+            self.add_role(line, place, message.role)
             if not isinstance(message.content, str) and message.content:
                 here = sum(part.get("type") == "image_url" for part in message.content)
                 pictures += here
@@ -63,6 +62,11 @@ class Demands:
                     self.picture_answers.keep("picture", Place(line, place))
         if pictures and self.pictures.add(str(pictures)):
             self.pictures.keep(str(pictures), Place(line))
+
+    def add_role(self, line: int, place: int, role: str) -> None:
+        """Look at a message's role."""
+        if role not in ("system", "user", "assistant") and self.roles.add(role[:60]):
+            self.roles.keep(role[:60], Place(line, place))
 
     def merge(self, other: "Demands") -> None:
         """Add another part's."""
