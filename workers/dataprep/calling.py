@@ -164,7 +164,7 @@ def _in_turns(turns: Sequence[_Turn], names: frozenset[str]) -> bool:
         elif type(turn) is _Assistant:
             calls = turn.tool_calls or []
             waiting = {call["id"] for call in calls}
-            if not (calls or turn.content) or len(waiting) < len(calls) or not _proper(calls, names):
+            if not (calls or turn.content) or not _proper(calls, names):
                 return False
         before = kind
     return before is _Assistant

@@ -126,6 +126,43 @@ def test_the_quick_way_says_what_the_exact_way_says(tmp_path_factory, both, line
     both(path, context=context)
 
 
+def changed():
+    """Conversations with one thing changed in each."""
+    calls = [
+        {"id": one, "type": "function", "function": {"name": "time", "arguments": "{}"}} for one in ("call_1", "call_2")
+    ]
+    whole = {
+        "messages": [
+            {"role": "user", "content": "When is it?"},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "tool_call_id": "call_2", "content": "2"},
+            {"role": "tool", "tool_call_id": "call_1", "content": "1"},
+            {"role": "assistant", "content": "It is both."},
+        ],
+        "tools": [TIME, WEATHER],
+        "parallel_tool_calls": True,
+    }
+    told = whole["messages"]
+    yield whole
+    for at, one in enumerate(told):
+        yield {**whole, "messages": told[:at] + told[at + 1 :]}
+        yield {**whole, "messages": told[at + 1 :] + told[at::-1]}
+        for other in range(len(told)):
+            yield {**whole, "messages": [*told[:other], one, *told[other:]]}
+    for number, part in enumerate(parts(whole)):
+        for key in part:
+            for value in [*ODD, *TEXTS, *ARGUMENTS, "call_1", "user", "developer", "system", "weather"]:
+                made = json.loads(json.dumps(whole))
+                list(parts(made))[number][key] = value
+                yield made
+
+
+def test_so_they_do_of_every_single_change(tmp_path, both):
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in changed()))
+    both(path)
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(conversations(whole=True), min_size=1, max_size=4))
 def test_every_whole_conversation_is_proven(records):
