@@ -9,6 +9,7 @@ checks/      what may be wrong, each with a name, an address and what to do; cat
 
 analysis     a whole dataset: blocks judged on all cores (parallel), then compared
 scan         one block; quick proves plain lines in batches, calling those with tools, judge takes the others one by one
+notes        what is found, collected
 duplicates   the same, and contradictions (fingerprints); near: nearly the same
 tokens       counting, as the vendors and the models count     spread   how counts are spread
 report       Finding, DatasetReport, `check_file`: what the channel and the console show

@@ -16,7 +16,8 @@ from workers.dataprep.duplicates import Records, Spill
 from workers.dataprep.example import Example
 from workers.dataprep.formats import Detected, lines
 from workers.dataprep.limits import Limits
-from workers.dataprep.scan import MOST_SAMPLES, Notes, Part, Rules, scan
+from workers.dataprep.notes import Notes
+from workers.dataprep.scan import MOST_SAMPLES, Part, Rules, scan
 from workers.dataprep.source import Source
 
 LEAST_BYTES_FOR_PROCESSES = 8_000_000

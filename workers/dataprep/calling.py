@@ -24,6 +24,8 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 MOST_REMEMBERED = 200
 """Different lists of tools; a longer one than `LONGEST_REMEMBERED` bytes is judged each time."""
 LONGEST_REMEMBERED = 30_000
+STRINGS_OF_A_CALL = 9
+"""Its keys and texts: id, type, name and arguments have both, and there is `function`."""
 PROBLEMS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for a line that is not in its shape."""
 
@@ -128,7 +130,7 @@ def prove(line: bytes) -> Told | None:
             strings += 2
         elif type(turn) is _Assistant and turn.tool_calls is not UNSET:
             extra = {"tool_calls": turn.tool_calls}
-            strings += 1 + 9 * len(turn.tool_calls)
+            strings += 1 + STRINGS_OF_A_CALL * len(turn.tool_calls)
         texts.append(content or "")
         beside.append("".join(tokens.beside(extra)) if extra else "")
         words.append(fingerprints.words(Message("", content, extra)) if extra else texts[-1])

@@ -12,7 +12,8 @@ from workers.dataprep.analysis import Analysis, Progress, rules_of
 from workers.dataprep.checks import Found, Severity
 from workers.dataprep.example import Example
 from workers.dataprep.formats import ColumnMapping, detect
-from workers.dataprep.scan import Finding, Part, Rules
+from workers.dataprep.notes import Finding
+from workers.dataprep.scan import Part, Rules
 from workers.dataprep.source import Limits, Source, opened
 from workers.dataprep.spread import Spread
 

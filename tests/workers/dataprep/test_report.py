@@ -6,8 +6,8 @@ import pytest
 
 from workers.dataprep.checks import Severity
 from workers.dataprep.formats import ColumnMapping
+from workers.dataprep.notes import MOST_FINDINGS
 from workers.dataprep.report import check_file
-from workers.dataprep.scan import MOST_FINDINGS
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "What is 2 + 2?"}
