@@ -1,8 +1,13 @@
-"""One room a vendor behind two small protocols (`base`); nothing here imports bot or workers.
+"""One room a vendor behind four small protocols (`base`); nothing here imports bot or workers.
 
-base        the two protocols, TrainingProvider and ChatProvider, and the values they exchange
-errors      the error tree; every vendor exception is translated into it in the vendor's room
-registry    provider names -> "module:Class", imported only when asked for
-stub        a deterministic provider for tests and for trying the flow
-local/      training and serving on this machine: the only place that knows torch
+base            training, chat, hosting and keeping models: the protocols, and the values they exchange
+capabilities    what each provider can do, as data           credentials   what each must be told
+errors          the error tree; every vendor exception is translated into it in the vendor's room
+registry        provider names -> rooms, imported only when asked for
+prices          what vendors ask, dated, with the source     retirements   what ends when, likewise
+openai/         OpenAI                                       azure_openai/, azure_ml/   Azure's two
+_openai_api/    what OpenAI and Azure OpenAI share           _azure/       what Azure's two share
+_openai_compatible  chat with any server of that protocol
+stub            a deterministic provider for tests and for trying the flow
+local/          training and serving on this machine: the only place that knows torch
 """

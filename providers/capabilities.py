@@ -36,7 +36,7 @@ _BETA = Knob(
 )
 _REINFORCEMENT = (
     Knob("reasoning_effort", "Reasoning effort", "default", choices=("default", "low", "medium", "high"), methods=_RFT),
-    Knob("compute_multiplier", "Compute multiplier", AUTO, 0.00001, 10, can_auto=True, methods=_RFT, advanced=True),
+    Knob("compute_multiplier", "Compute multiplier", AUTO, 0.0001, 10, can_auto=True, methods=_RFT, advanced=True),
     Knob("eval_interval", "Steps between evaluations", AUTO, 1, 10_000, True, True, methods=_RFT, advanced=True),
     Knob("eval_samples", "Answers a prompt in them", AUTO, 1, 100, True, True, methods=_RFT, advanced=True),
 )

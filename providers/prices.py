@@ -6,7 +6,7 @@ tokens, how many of an example it bills, and how many examples a vendor wants at
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from importlib import resources
@@ -58,6 +58,8 @@ class Vendor:
     minimum_examples: int = 1
     tier: str = ""
     """The tier whose price is meant where none is named."""
+    tiers: Mapping[str, str] = field(default_factory=dict)
+    """What can be chosen as `tier`, in words; empty where there is one way only."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,18 @@ def price_of(provider: str, model: str, tier: str = "") -> Price | None:
         if price.provider == provider and price.model in {wanted_model, ANY_MODEL} and price.tier == wanted_tier:
             return price
     return None
+
+
+def cheapest_hosting(provider: str, model: str, above: float = -1.0) -> Price | None:
+    """The tier whose hour of hosting costs the least, of those that cost more than `above`; None where none is known."""
+    wanted = base_of(model)
+    known = [
+        (one.hosting_per_hour, one.tier, one)
+        for one in _book().prices
+        if one.provider == provider and one.model in {wanted, ANY_MODEL}
+        if one.hosting_per_hour is not None and one.hosting_per_hour > above
+    ]
+    return min(known, key=lambda one: one[:2])[2] if known else None
 
 
 def prices() -> tuple[Price, ...]:

@@ -1,0 +1,77 @@
+"""Training at OpenAI."""
+
+import structlog
+from openai import OpenAI
+
+from providers._openai_api import graders, method
+from providers._openai_api.errors import Vendor
+from providers._openai_api.files import Files
+from providers._openai_api.jobs import Jobs
+from providers._openai_api.watching import Watcher
+from providers.base import Capabilities, Method, ProviderJob, TrainingRequest
+from providers.capabilities import CAPABILITIES
+from providers.errors import ProviderError, SubmitUnknown
+
+log = structlog.get_logger()
+
+
+class OpenAITraining:
+    """Trains at OpenAI. Safe in threads."""
+
+    def __init__(self, client: OpenAI, vendor: Vendor, files: Files | None = None) -> None:
+        """`files` is where training files go, if not with the usual limits."""
+        self._client, self._vendor = client, vendor
+        self._files = files or Files(client, vendor)
+        self._jobs = Jobs(client, vendor)
+        self._watcher = Watcher(client, vendor, self._files)
+
+    def capabilities(self) -> Capabilities:
+        """Supervised, preference and reinforcement fine-tuning."""
+        return CAPABILITIES["openai"]
+
+    def submit(self, request: TrainingRequest) -> ProviderJob:
+        """Upload the files and create the job, unless this key has one already.
+
+        Raises Unavailable while the vendor still reads the files: a later call goes on where this one was.
+        """
+        body = method.body(request, self.capabilities(), self._vendor.name)
+        known = self._jobs.find(request.key)
+        if known is not None:
+            log.info("provider_job_adopted", job_id=known.id, key=request.key)
+            return known
+        if request.method is Method.RFT:
+            graders.validate(self._client, self._vendor, request.options["grader"])
+        uploaded: list[str] = []
+        try:
+            for name, path in (("training_file", request.train_path), ("validation_file", request.validation_path)):
+                if path is not None:
+                    body[name] = self._files.upload(path, f"{request.key}-{name.removesuffix('_file')}")
+                    uploaded.append(body[name])
+            self._files.wait(uploaded)
+            return self._jobs.create(body)
+        except SubmitUnknown:
+            raise  # a job may use them
+        except ProviderError as error:
+            if not error.retryable:
+                self._files.discard(uploaded)
+            raise
+
+    def find(self, key: str) -> ProviderJob | None:
+        """The provider job of this key, if there is one."""
+        return self._jobs.find(key)
+
+    def poll(self, job_id: str, cursor: str = "") -> ProviderJob:
+        """The job now, with the events and metrics after `cursor`. Its files are deleted once it has ended."""
+        return self._watcher.poll(job_id, cursor)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask for the end; one that has ended already is left as it is."""
+        self._jobs.cancel(job_id)
+
+    def pause(self, job_id: str) -> None:
+        """Ask for a checkpoint and a stop."""
+        self._jobs.pause(job_id)
+
+    def resume(self, job_id: str) -> None:
+        """Let a paused job go on."""
+        self._jobs.resume(job_id)
