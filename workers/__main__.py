@@ -60,6 +60,13 @@ def _run(arguments: argparse.Namespace, settings: Settings, name: str) -> None:
             dispatcher = Dispatcher(settings, Database(settings.database), installation_key(settings.folder))
             bootstrap.mark_ready(settings, name)
             dispatcher.run(stop_on_signals())
+        case "worker" if arguments.queue == QueueName.CLOUD:
+            from workers.context import build
+            from workers.queues.threaded import ThreadedWorker, leave_at_once
+
+            threaded = ThreadedWorker(build(settings), QueueName.CLOUD, threads=12, abandon=leave_at_once)
+            bootstrap.mark_ready(settings, name)
+            threaded.run(stop_on_signals())
         case "worker":
             from workers.queues.executing import ExecutingWorker
             from workers.queues.signing import installation_key

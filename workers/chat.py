@@ -1,14 +1,17 @@
 """Chat in a thread: which endpoint answers it, what it is told, what it said.
 
-A person's message is recorded as a turn before Slack's event is acked; the answer is a task.
+A person's message is recorded as a turn before Slack's event is acked; the answer is a task. An endpoint whose model
+is hosted nowhere is asleep: whoever writes to it is told so at once, and how to wake it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlmodel import Session, col, select
 
 from providers.base import ChatChunk, ChatMessage, ChatRequest
-from workers import tasks, vendors
+from providers.errors import NotFound as NotThere
+from workers import hosting, tasks, vendors
 from workers.context import Context
 from workers.errors import NotFound
 from workers.rights import Actor, Verb, allowed, require
@@ -23,9 +26,9 @@ MOST_CHARACTERS = 12_000
 
 
 def is_answered(session: Session, team_id: str, channel_id: str, thread_ts: str) -> bool:
-    """Whether an endpoint answers in this thread. Changes nothing."""
+    """Whether an endpoint answers in this thread, perhaps that it is asleep. Changes nothing."""
     bound = _bound(session, team_id, channel_id, thread_ts)
-    if bound is not None and _is_active(session, bound):
+    if bound is not None and _is_there(session, bound):
         return True
     return _endpoint_of_card(session, team_id, channel_id, thread_ts) is not None
 
@@ -36,7 +39,7 @@ def endpoint_of(session: Session, team_id: str, channel_id: str, thread_ts: str)
     None: nobody answers there, or not any more.
     """
     bound = _bound(session, team_id, channel_id, thread_ts)
-    if bound is not None and _is_active(session, bound):
+    if bound is not None and _is_there(session, bound):
         return bound
     endpoint = _endpoint_of_card(session, team_id, channel_id, thread_ts)
     if endpoint is None:
@@ -55,8 +58,8 @@ def endpoint_of(session: Session, team_id: str, channel_id: str, thread_ts: str)
     return bound
 
 
-def _is_active(session: Session, bound: ChatThread) -> bool:
-    return session.get_one(Endpoint, bound.endpoint_id).status is EndpointStatus.ACTIVE
+def _is_there(session: Session, bound: ChatThread) -> bool:
+    return session.get_one(Endpoint, bound.endpoint_id).status is not EndpointStatus.DELETED
 
 
 def _bound(session: Session, team_id: str, channel_id: str, thread_ts: str) -> ChatThread | None:
@@ -77,7 +80,7 @@ def _endpoint_of_card(session: Session, team_id: str, channel_id: str, thread_ts
             Announcement.kind == "run_card",
             Announcement.ts == thread_ts,
             Endpoint.team_id == team_id,
-            Endpoint.status == EndpointStatus.ACTIVE,
+            Endpoint.status != EndpointStatus.DELETED,
         )
         .order_by(col(Endpoint.id).desc())
         .limit(1)
@@ -85,7 +88,10 @@ def _endpoint_of_card(session: Session, team_id: str, channel_id: str, thread_ts
 
 
 def receive(session: Session, actor: Actor, *, thread_ts: str, message_ts: str, text: str) -> ChatTurn | None:
-    """Record a message of a bound thread and ask for its answer. None: nobody answers in this thread."""
+    """Record a message of a bound thread and ask for its answer.
+
+    None: nobody answers in this thread, or its endpoint is asleep, which is said there.
+    """
     thread = endpoint_of(session, actor.team_id, actor.channel_id, thread_ts)
     if thread is None or not text.strip():
         return None
@@ -100,6 +106,10 @@ def receive(session: Session, actor: Actor, *, thread_ts: str, message_ts: str, 
     ).one_or_none()
     if known is not None:
         return known
+    if endpoint.status is EndpointStatus.ASLEEP:
+        slot = f"endpoint:{endpoint.id}:asleep:{message_ts}"
+        hosting.tell_asleep(session, endpoint, slot, "", thread_ts=thread_ts)
+        return None
     turn = ChatTurn(
         team_id=actor.team_id,
         enterprise_id=actor.enterprise_id,
@@ -158,4 +168,22 @@ def answer(context: Context, turn_id: int) -> Iterator[ChatChunk]:
         endpoint = session.get_one(Endpoint, thread.endpoint_id)
         messages = history(session, turn)
     request = ChatRequest(model=endpoint.model, messages=messages, max_tokens=endpoint.max_tokens)
-    return vendors.chat(context, endpoint.team_id, endpoint.provider).stream(request)
+    return stream(context, endpoint, request)
+
+
+def stream(context: Context, endpoint: Endpoint, request: ChatRequest) -> Iterator[ChatChunk]:
+    """Stream the endpoint's answer, under whatever name its model is reached now. Raises ProviderError.
+
+    A hosted model is noted as used; one that the vendor does not find is looked at.
+    """
+    with context.db.read() as session:
+        model = hosting.name_now(session, endpoint)
+    if model is None:
+        raise NotThere(f"{endpoint.name} is asleep: its model is hosted nowhere now. Deploy it again from its thread.")
+    chat = vendors.chat(context, endpoint.team_id, endpoint.provider)
+    hosting.used(context.db, endpoint)
+    try:
+        yield from chat.stream(replace(request, model=model))
+    except NotThere:
+        hosting.doubt(context.db, endpoint)
+        raise

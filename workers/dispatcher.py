@@ -2,20 +2,22 @@
 
     python -m workers dispatcher
 
-Also queues again what lost its worker, and asks for the polls of remote runs that are due. Any number
-may run: the database keeps them apart. An outage of the database or of Redis is waited out.
+Also queues again what lost its worker, asks for watchers while runs at vendors are due, and now and then has hosted
+models and dates of retirement looked after. Any number may run: the database keeps them apart. An outage of the
+database or of Redis is waited out.
 """
 
 import threading
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import structlog
 from redis.exceptions import RedisError
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from workers import tasks
 from workers.db import Database, epoch_now
@@ -23,8 +25,9 @@ from workers.jobs import kinds
 from workers.queues.bell import enqueue
 from workers.queues.connection import QueueName, connect_briefly
 from workers.queues.signing import SignedJson
+from workers.runs import watching
 from workers.settings import Settings
-from workers.tables import InboundEvent, Run, Task, TaskStatus
+from workers.tables import InboundEvent, Task, TaskStatus
 
 log = structlog.get_logger()
 
@@ -32,10 +35,13 @@ TICK_SECONDS = 0.5
 LONGEST_PAUSE = 10.0
 """Between two looks while the database is away."""
 BATCH = 200
-NEXT_POLL_SECONDS = 90.0
-"""A run whose poll was asked for, and that did not say when to poll next, is polled again after this."""
+MOST_WATCHERS, RUNS_A_WATCHER = 4, 500
+"""Watchers at once, and how many runs must be due for each of them but the first."""
+TEND_SECONDS = 30.0
+TENDED = ("workers.hosting:tend", "workers.radar:tend")
+"""`(session, settings) -> None`, called every `TEND_SECONDS`: short, and without the network."""
 KEEP_SECONDS = 7 * 86_400.0
-"""How long finished polls and the keys of Slack's events are remembered."""
+"""How long the keys of what Slack and vendors delivered are remembered."""
 SWEEP_SECONDS = 3600.0
 
 
@@ -49,6 +55,7 @@ class Dispatcher:
         self._connection = connect_briefly(settings.redis, 2.0)
         self._redis_away = False
         self._next_sweep = time.monotonic() + 60.0
+        self._next_tending = time.monotonic() + 5.0
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set, whatever is away meanwhile."""
@@ -64,14 +71,17 @@ class Dispatcher:
                 beat(self._settings)
 
     def tick(self) -> None:
-        """Reap, ask for polls, dispatch. Looks before it writes, so that an idle round costs no lock."""
+        """Reap, ask for watchers, dispatch. Looks before it writes, so that an idle round costs no lock."""
         work = self._look()
         if work.expired:
             self._reap()
-        if work.polls:
-            self._ask_for_polls()
-        if work.due or work.polls or work.expired:
+        if work.watchers:
+            self._ask_for(work.watchers)
+        if work.due or work.watchers or work.expired:
             self._dispatch()
+        if time.monotonic() >= self._next_tending:
+            self._next_tending = time.monotonic() + TEND_SECONDS
+            self._tend()
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_SECONDS
             self._sweep()
@@ -82,29 +92,35 @@ class Dispatcher:
             queued, running = Task.status == TaskStatus.QUEUED, Task.status == TaskStatus.RUNNING
             due = select(Task.id).where(queued, col(Task.due_at) <= now, col(Task.dispatch_after) <= now)
             expired = select(Task.id).where(running, col(Task.lease_until) < now)
-            polls = select(Run.id).where(col(Run.next_poll_at) <= now)
-            return _Work(*(session.scalar(one.limit(1)) is not None for one in (due, expired, polls)))
+            found = [session.scalar(one.limit(1)) is not None for one in (due, expired)]
+            runs = watching.due(session)
+            wanted = min(MOST_WATCHERS, 1 + runs // RUNS_A_WATCHER) if runs else 0
+            names = [f"watch:{number}" for number in range(wanted)]
+            alive = (TaskStatus.QUEUED, TaskStatus.RUNNING)
+            there = select(Task.key).where(col(Task.key).in_(names), col(Task.status).in_(alive))
+            missing = sorted(set(names) - set(session.scalars(there))) if names else []
+            return _Work(due=found[0], expired=found[1], watchers=tuple(missing))
 
     def _reap(self) -> None:
         with self._db.write() as session:
             for task in tasks.reap(session, self._settings.timing, limit=BATCH):
                 kinds.give_up(session, task)
 
-    def _ask_for_polls(self) -> None:
+    def _ask_for(self, watchers: tuple[str, ...]) -> None:
         with self._db.write() as session:
-            now = session.scalar(select(epoch_now())) or 0.0
-            runs = session.exec(
-                select(Run)
-                .where(col(Run.next_poll_at) <= now)
-                .order_by(col(Run.next_poll_at))
-                .limit(BATCH)
-                .with_for_update(skip_locked=True)
-            ).all()
-            for run in runs:
-                _ask_for_poll(session, run)
-                run.next_poll_at = now + NEXT_POLL_SECONDS
-                session.add(run)
+            for key in watchers:
+                tasks.repeat(session, "watch", queue=QueueName.CLOUD, key=key)
             session.info.pop("new_tasks", None)  # dispatched in this very tick: no need to ring
+
+    def _tend(self) -> None:
+        """Have looked after what needs it now and then. What breaks in one does not keep the others from it."""
+        for path in TENDED:
+            module, _, name = path.partition(":")
+            try:
+                with self._db.write() as session:
+                    getattr(import_module(module), name)(session, self._settings)
+            except Exception:  # the edge of somebody's upkeep: queues must not stand still for it
+                log.exception("tending_failed", what=path)
 
     def _dispatch(self) -> None:
         """Enqueue what is due. While Redis is away nothing is marked as dispatched."""
@@ -129,7 +145,7 @@ class Dispatcher:
         """Forget what nobody will ask for again."""
         with self._db.write() as session:
             old = epoch_now() - KEEP_SECONDS
-            polls = (col(Task.kind) == "poll", col(Task.status) == TaskStatus.DONE, col(Task.finished_at) < old)
+            polls = (col(Task.kind) == "poll", col(Task.finished_at) < old)  # of an older version
             session.execute(delete(Task).where(*polls))
             session.execute(delete(InboundEvent).where(col(InboundEvent.received_at) < old))
 
@@ -140,15 +156,8 @@ class _Work:
 
     due: bool
     expired: bool
-    polls: bool
-
-
-def _ask_for_poll(session: Session, run: Run) -> None:
-    """Ask for the poll that the run wanted at this time; not twice."""
-    assert run.id is not None
-    assert run.next_poll_at is not None
-    key = f"poll:{run.id}:{run.next_poll_at:.3f}"
-    tasks.add(session, "poll", run.id, queue=QueueName.CLOUD, team_id=run.team_id, key=key)
+    watchers: tuple[str, ...]
+    """Keys of the tasks that are to be asked for."""
 
 
 def beat(settings: Settings) -> None:

@@ -38,7 +38,7 @@ class NewKey:
 def create(session: Session, actor: Actor, endpoint: Endpoint) -> NewKey:
     """Make a key to the endpoint. Raises NotAllowed, or NotFound where the endpoint does not answer any more."""
     require(session, actor, Verb.CREATE_KEY, endpoint)
-    if endpoint.status is not EndpointStatus.ACTIVE:
+    if endpoint.status is EndpointStatus.DELETED:
         raise NotFound(f"{endpoint.name} does not answer any more, so it gets no new keys.")
     secret = MARK + secrets.token_urlsafe(SECRET_BYTES)
     key = ApiKey(
@@ -57,7 +57,7 @@ def create(session: Session, actor: Actor, endpoint: Endpoint) -> NewKey:
 
 
 def verify(session: Session, secret: str) -> tuple[ApiKey, Endpoint] | None:
-    """The key of this secret and its endpoint. None: unknown, revoked, or its endpoint is deleted.
+    """The key of this secret and its endpoint, which may be asleep. None: unknown, revoked, or its endpoint is deleted.
 
     Whatever the reason, the cost is one digest and one query, and what is compared is the digest, not the secret.
     """
@@ -67,7 +67,7 @@ def verify(session: Session, secret: str) -> tuple[ApiKey, Endpoint] | None:
         .where(
             ApiKey.digest == _digest(secret[:LONGEST_SECRET]),
             col(ApiKey.revoked_at).is_(None),
-            Endpoint.status == EndpointStatus.ACTIVE,
+            Endpoint.status != EndpointStatus.DELETED,
         )
     ).one_or_none()
 

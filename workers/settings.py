@@ -6,6 +6,7 @@ else starts with FINETUNE_BOT_. Empty values mean "not set".
 
 import hashlib
 import tempfile
+from datetime import date
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
@@ -53,12 +54,22 @@ class Settings(BaseSettings):
     """Where datasets lie that need no download: hub_folder/owner/name/revision, written by `save_to_disk`."""
     held_out_examples: int = 40
     """At most so many examples are held out for the evaluation."""
+    hosting_hours: float = Field(default=4.0, ge=0.25, le=720)
+    """How long a tuned model that costs by the hour stays hosted, unless it is in use or somebody keeps it."""
+    hosting_warning_minutes: float = 30.0
+    """How long before that its thread is told."""
     lease_seconds: float = 30.0
     redispatch_seconds: float = 15.0
     card_seconds: float = 5.0
     """A run's card is edited at most this often while nothing decisive happens."""
+    poll_seconds: float = Field(default=10.0, ge=0.1, le=60)
+    """A vendor is asked about one run, or one deployment, at most this often."""
     checkpoint_steps: int = 10
     log_format: str = "text"
+    today: date | None = None
+    """The day that vendors' retirement dates are compared with, if not the real one; for trying what will happen."""
+    openai_url: str = "https://api.openai.com/v1"
+    """OpenAI's address, as the providers are told it: at another one OpenAI's retirement dates refuse nothing."""
 
     @property
     def admin_ids(self) -> frozenset[str]:

@@ -394,6 +394,9 @@ class HostedModel(Owned, table=True):
     problem: str = Field(default="", sa_type=Text)
     price_per_hour: float | None = None  # dollars; None where it is not known
     price_words: str = ""
+    lease_hours: float = 4.0
+    extended: int = 0  # how many hours it got because it was in use when its lease ended
+    lives_until: float | None = None  # when the vendor ends it by itself
     ready_at: float | None = None
     ends_at: float | None = Field(default=None, index=True)  # the lease's end
     warned_at: float | None = None
@@ -422,6 +425,12 @@ class JobFile(Owned, table=True):
     thread_ts: str = ""
     plan: dict[str, Any] = _json()
     notes: dict[str, Any] = _json()  # {"notes": [...], "problems": [...]}, in words for people
+
+
+class PlanDraft(Owned, table=True):
+    """What a form on somebody's screen says so far: a view of Slack's carries too little. Forgotten after a while."""
+
+    plan: dict[str, Any] = _json()
 
 
 class ApiKey(Owned, table=True):

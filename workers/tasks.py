@@ -65,6 +65,29 @@ def add(
     return task
 
 
+def repeat(session: Session, kind: str, *, queue: str, key: str) -> None:
+    """Ask for work that is done again and again: this key's one row begins anew once it has ended.
+
+    (A row that were deleted instead could give its id, and so its jobs that Redis still has, to another task.)
+    """
+    add(session, kind, 0, queue=queue, team_id="", key=key)
+    session.execute(
+        update(Task)
+        .where(col(Task.key) == key, col(Task.status).in_((TaskStatus.DONE, TaskStatus.DEAD)))
+        .values(
+            status=TaskStatus.QUEUED,
+            attempt=Task.attempt + 1,
+            crashes=0,
+            due_at=0.0,
+            dispatch_after=0.0,
+            lease_owner="",
+            lease_until=None,
+            finished_at=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
 def take_due(session: Session, timing: Timing, *, only: list[int] | None = None, limit: int = 100) -> list[Dispatch]:
     """Mark due tasks as dispatched and return what to enqueue once this transaction has committed."""
     now = session.scalar(select(epoch_now())) or 0.0

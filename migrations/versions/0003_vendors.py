@@ -57,6 +57,20 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_jobfile_message_ts'), ['message_ts'], unique=False)
         batch_op.create_index(batch_op.f('ix_jobfile_team_id'), ['team_id'], unique=False)
 
+    op.create_table('plandraft',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('team_id', sa.String(), nullable=False),
+    sa.Column('enterprise_id', sa.String(), nullable=False),
+    sa.Column('channel_id', sa.String(), nullable=False),
+    sa.Column('creator_id', sa.String(), nullable=False),
+    sa.Column('created_at', sa.Float(), nullable=False),
+    sa.Column('plan', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_plandraft'))
+    )
+    with op.batch_alter_table('plandraft', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_plandraft_channel_id'), ['channel_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_plandraft_team_id'), ['team_id'], unique=False)
+
     op.create_table('runcheckpoint',
     sa.Column('run_id', sa.Integer(), nullable=False),
     sa.Column('step', sa.Integer(), nullable=False),
@@ -89,6 +103,9 @@ def upgrade() -> None:
     sa.Column('problem', sa.Text(), nullable=False),
     sa.Column('price_per_hour', sa.Float(), nullable=True),
     sa.Column('price_words', sa.String(), nullable=False),
+    sa.Column('lease_hours', sa.Float(), nullable=False),
+    sa.Column('extended', sa.Integer(), nullable=False),
+    sa.Column('lives_until', sa.Float(), nullable=True),
     sa.Column('ready_at', sa.Float(), nullable=True),
     sa.Column('ends_at', sa.Float(), nullable=True),
     sa.Column('warned_at', sa.Float(), nullable=True),

@@ -1,4 +1,4 @@
-"""The gateway: OpenAI-compatible chat for API keys, health and metrics.
+"""The gateway: OpenAI-compatible chat for API keys, vendors' webhooks, health and metrics.
 
 python -m workers gateway
 """
@@ -26,6 +26,7 @@ from workers.gateway.generation import Places
 from workers.gateway.health import Health
 from workers.gateway.metrics import Metrics
 from workers.gateway.openai_protocol import Refusal
+from workers.gateway.webhooks import Webhooks
 from workers.settings import Settings
 
 GRACE_SECONDS = 10
@@ -39,6 +40,7 @@ def build(context: Context) -> FastAPI:
     metrics = Metrics(context.db, places)
     health = Health(context.db, context.settings.redis)
     completions = Completions(context, places, metrics.requests)
+    webhooks = Webhooks(context)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -61,6 +63,10 @@ def build(context: Context) -> FastAPI:
         created = int(endpoint.created_at)
         model = {"id": endpoint.model, "object": "model", "created": created, "owned_by": "finetune-bot"}
         return JSONResponse({"object": "list", "data": [model]})
+
+    @app.post("/webhooks/openai/{team_id}")
+    async def openai_webhook(request: Request, team_id: str) -> JSONResponse:
+        return await webhooks.openai(request, team_id)
 
     @app.get("/healthz")
     async def healthz() -> JSONResponse:

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatChunk
 from providers.errors import Unavailable
-from workers import vendors
+from workers import chat
 from workers.context import Context
 from workers.gateway import openai_protocol
 from workers.gateway.edge import translate
@@ -42,11 +42,9 @@ class Completions:
         """Answer a request to the key's endpoint. Raises Refusal, ProviderError or ClientDisconnect."""
         completion = openai_protocol.read(body)
         openai_protocol.check_model(completion, endpoint)
+        openai_protocol.check_awake(endpoint)
         asked = completion.to(endpoint)
-        generation = self._places.start(
-            key.id or 0,
-            lambda: vendors.chat(self._context, endpoint.team_id, endpoint.provider).stream(asked),
-        )
+        generation = self._places.start(key.id or 0, lambda: chat.stream(self._context, endpoint, asked))
         try:
             pieces = generation.chunks()
             first = await _unless_gone(request, anext(pieces, None))

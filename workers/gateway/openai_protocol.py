@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from providers.base import ChatMessage, ChatRequest
-from workers.tables import Endpoint
+from workers.tables import Endpoint, EndpointStatus
 
 MOST_BYTES = 1_000_000
 MOST_MESSAGES = 200
@@ -162,6 +162,18 @@ def check_model(completion: Completion, endpoint: Endpoint) -> None:
             f"This API key belongs to the model {endpoint.model!r}; there is no other one for it.",
             param="model",
             code="model_not_found",
+        )
+
+
+def check_awake(endpoint: Endpoint) -> None:
+    """An endpoint whose model is hosted nowhere cannot answer. Raises Refusal."""
+    if endpoint.status is EndpointStatus.ASLEEP:
+        raise Refusal(
+            503,
+            f"The model {endpoint.model!r} is asleep: it is hosted nowhere now. Somebody can deploy it again from "
+            "its thread in Slack; that takes some minutes.",
+            type="server_error",
+            code="model_asleep",
         )
 
 

@@ -11,17 +11,18 @@ import structlog
 from sqlmodel import Session, col, select
 
 from providers.base import ChatMessage
-from providers.errors import ProviderError
-from workers import announcements, vendors
+from providers.capabilities import CAPABILITIES
+from providers.errors import NotFound, ProviderError, RateLimited
+from workers import hosting, vendors
 from workers.context import Context
 from workers.dataprep import tokens
 from workers.dataprep.example import Example
 from workers.errors import RetryLater
 from workers.evaluation import generate
 from workers.run_status import FINAL, RunStatus
-from workers.runs import comparison, division, lifecycle, material
+from workers.runs import asked, comparison, conclusion, division, lifecycle, material
 from workers.runs.choices import Choices
-from workers.tables import Endpoint, Evaluation, Generation, Run, Task
+from workers.tables import Evaluation, Generation, Run, RunEvent, Task
 from workers.tasks import Lease
 
 log = structlog.get_logger()
@@ -30,7 +31,11 @@ WRITE_SECONDS = 1.0
 """How often answers are written into the database."""
 RETRY_SECONDS = 3.0
 PATIENCE_SECONDS = 900.0
-"""How long after training a model server that does not answer is waited for."""
+"""How long after the evaluation began a model server that does not answer is waited for."""
+LIMITED_PATIENCE_SECONDS = 3600.0
+"""The same of a vendor that wants us to go slowly."""
+LIMITED_SECONDS = 20.0
+LONGEST_PAUSE = 600.0
 ROOM = 1.5
 """A model may write so many times the longest reference's tokens, and `MARGIN` more."""
 MARGIN = 16
@@ -53,21 +58,22 @@ def evaluate(context: Context, lease: Lease) -> None:
     problem = "" if examples or parts else comparison.why_not(context, run)
     max_tokens = _max_tokens([*examples, *chain.from_iterable(tested.values())])
     try:
-        for model in (run.base_model, run.model_name):
-            _generate(context, lease, run, evaluation, model, examples, max_tokens)
+        if examples:
+            with context.db.read() as session:
+                names = hosting.chat_names(session, run)
+            for model, name in zip((run.base_model, run.model_name), names, strict=True):
+                _generate(context, lease, run, evaluation, model, name, examples, max_tokens)
     except _Cancelled:
         return
     except ProviderError as error:
-        waited = time.time() - (run.trained_at or 0.0)
-        if error.retryable and waited < PATIENCE_SECONDS:
-            raise RetryLater(error.user_message, error.retry_after or RETRY_SECONDS) from error
+        _wait_for(context, run, error)
         problem = f"The models could not be compared: {error.user_message}"
     system_prompt = material.common_system_prompt(context, run)
     note = material.divided(context, run).note
     with lease.finish() as session:
         row = session.get_one(Run, run.id, with_for_update=True)
         if row.status is RunStatus.CANCELLING:
-            lifecycle.transition(session, row, RunStatus.CANCELLED, "Cancelled during the evaluation.")
+            conclusion.cancelled(session, row, "Cancelled during the evaluation.")
             return
         if problem:
             summary = {"problem": problem}
@@ -76,26 +82,26 @@ def evaluate(context: Context, lease: Lease) -> None:
         else:
             summary = comparison.of_run(session, evaluation, run, examples, note)
         kept = session.get_one(Evaluation, evaluation.id)
-        kept.done, kept.summary = True, summary
+        kept.done, kept.summary = True, asked.noted(session, kept, row, summary)
         session.add(kept)
-        _ready(session, row, system_prompt, max_tokens)
+        conclusion.ready(session, row, system_prompt, max_tokens)
     for part in parts:
         material.discard_model(context, part)
 
 
 def gave_up(session: Session, task: Task) -> None:
     """The evaluation broke too often: the model is there all the same, and can be chatted with."""
-    run = session.get_one(Run, task.subject_id)
+    run = session.get_one(Run, task.subject_id, with_for_update=True)
     if run.status is RunStatus.CANCELLING:
-        lifecycle.transition(session, run, RunStatus.CANCELLED, "Cancelled during the evaluation.")
+        conclusion.cancelled(session, run, "Cancelled during the evaluation.")
     if run.status in FINAL:
         return
-    evaluation = _evaluation(session, run)
+    evaluation = conclusion.evaluation_of(session, run)
     evaluation.done = True
     words = f"The models could not be compared because of a fault on our side (error id {task.error_id or 'none'})."
-    evaluation.summary = {"problem": words}
+    evaluation.summary = asked.noted(session, evaluation, run, {"problem": words})
     session.add(evaluation)
-    _ready(session, run, "", 512)
+    conclusion.ready(session, run, "", 512)
 
 
 def _begin(lease: Lease) -> tuple[Evaluation | None, Run]:
@@ -103,12 +109,34 @@ def _begin(lease: Lease) -> tuple[Evaluation | None, Run]:
     with lease.write() as session:
         run = session.get_one(Run, lease.task.subject_id, with_for_update=True)
         if run.status is RunStatus.CANCELLING:
-            lifecycle.transition(session, run, RunStatus.CANCELLED, "Cancelled before the evaluation.")
-        evaluation = _evaluation(session, run) if run.status is RunStatus.EVALUATING else None
+            conclusion.cancelled(session, run, "Cancelled before the evaluation.")
+        evaluation = conclusion.evaluation_of(session, run) if run.status is RunStatus.EVALUATING else None
     if evaluation is None:
         with lease.finish():
             pass
     return evaluation, run
+
+
+def _wait_for(context: Context, run: Run, error: ProviderError) -> None:
+    """Raise RetryLater if the trouble may pass, counted from when the evaluation began."""
+    with context.db.read() as session:
+        began = session.exec(
+            select(RunEvent.at)
+            .where(RunEvent.run_id == run.id, RunEvent.kind == str(RunStatus.EVALUATING))
+            .order_by(col(RunEvent.id).desc())
+            .limit(1)
+        ).first()
+    waited = time.time() - (began or run.trained_at or 0.0)
+    if isinstance(error, RateLimited):
+        if waited < LIMITED_PATIENCE_SECONDS:
+            raise RetryLater(error.user_message, min(error.retry_after or LIMITED_SECONDS, LONGEST_PAUSE)) from error
+    elif waited < PATIENCE_SECONDS and (error.retryable or _may_appear(run, error)):
+        raise RetryLater(error.user_message, min(error.retry_after or RETRY_SECONDS, LONGEST_PAUSE)) from error
+
+
+def _may_appear(run: Run, error: ProviderError) -> bool:
+    """A model that was just deployed is not found everywhere at once; one that is not hosted stays away."""
+    return CAPABILITIES[run.provider].must_deploy and isinstance(error, NotFound) and bool(error.detail)
 
 
 def _parts(context: Context, lease: Lease, run: Run) -> list[Run]:
@@ -131,21 +159,6 @@ def _parts(context: Context, lease: Lease, run: Run) -> list[Run]:
     raise RetryLater("the short runs have not ended yet", PARTS_SECONDS if local else 10 * PARTS_SECONDS)
 
 
-def _evaluation(session: Session, run: Run) -> Evaluation:
-    known = session.exec(select(Evaluation).where(Evaluation.run_id == run.id)).one_or_none()
-    if known is None:
-        known = Evaluation(
-            team_id=run.team_id,
-            enterprise_id=run.enterprise_id,
-            channel_id=run.channel_id,
-            creator_id=run.creator_id,
-            run_id=run.id or 0,
-        )
-        session.add(known)
-        session.flush()
-    return known
-
-
 def _max_tokens(examples: Sequence[Example]) -> int:
     longest = max((tokens.count(one.answer, "o200k_base") for one in examples), default=256)
     return int(longest * ROOM) + MARGIN
@@ -157,10 +170,14 @@ def _generate(
     run: Run,
     evaluation: Evaluation,
     model: str,
+    name: str,
     examples: Sequence[Example],
     max_tokens: int,
 ) -> None:
-    """Ask `model` for every answer that is not there yet. Raises ProviderError, _Cancelled, LeaseLost."""
+    """Ask `model` under its present `name` for every answer that is not there yet.
+
+    What was answered is kept, however it ends. Raises ProviderError, RetryLater, _Cancelled, LeaseLost.
+    """
     with context.db.read() as session:
         known = select(Generation.position).where(
             Generation.evaluation_id == evaluation.id, col(Generation.model) == model
@@ -177,15 +194,25 @@ def _generate(
     done, written = len(there), time.monotonic()
     which = "base model" if model == run.base_model else "tuned model"
     _write(lease, run, evaluation, model, [], f"{which}: {done} of {len(examples)} answers")
-    for answer in generate.answers(vendors.chat(context, run.team_id, run.provider), model, missing, max_tokens):
-        pending.append(answer)
-        done += 1
-        if time.monotonic() - written >= WRITE_SECONDS:
-            lease.check()
-            _write(lease, run, evaluation, model, pending, f"{which}: {done} of {len(examples)} answers")
-            pending.clear()
-            written = time.monotonic()
+    chat, at_once = vendors.chat(context, run.team_id, run.provider), CAPABILITIES[run.provider].chats_at_once
+    answers = generate.answers(
+        chat, name, missing, max_tokens, at_once=at_once, is_known=bool(there), stopping=lease.stopping
+    )
+    try:
+        for answer in answers:
+            pending.append(answer)
+            done += 1
+            if time.monotonic() - written >= WRITE_SECONDS:
+                lease.check()
+                _write(lease, run, evaluation, model, pending, f"{which}: {done} of {len(examples)} answers")
+                pending.clear()
+                written = time.monotonic()
+    except ProviderError:
+        _write(lease, run, evaluation, model, pending, f"{which}: {done} of {len(examples)} answers")
+        raise
     _write(lease, run, evaluation, model, pending, f"{which}: {done} of {len(examples)} answers")
+    if done < len(examples):
+        raise RetryLater("this process is stopping", 0.0)
 
 
 def _role(role: str) -> str:
@@ -216,40 +243,7 @@ def _write(
         lifecycle.redraw(session, row, urgent=False)
     if cancelled:
         with lease.finish() as session:
-            row = session.get_one(Run, run.id, with_for_update=True)
-            lifecycle.transition(session, row, RunStatus.CANCELLED, "Cancelled during the evaluation.")
+            conclusion.cancelled(
+                session, session.get_one(Run, run.id, with_for_update=True), "Cancelled during the evaluation."
+            )
         raise _Cancelled
-
-
-def _ready(session: Session, run: Run, system_prompt: str, max_tokens: int) -> None:
-    """The run is done: its endpoint, the summary and how to chat, in its thread."""
-    summary = _evaluation(session, run).summary
-    run.progress = {**run.progress, "stage": "", "verdict": summary.get("words") or summary.get("problem") or ""}
-    lifecycle.transition(session, run, RunStatus.READY)
-    if division.part_of(run) is not None:
-        return  # its model was only made to be tested
-    endpoint = Endpoint(
-        team_id=run.team_id,
-        enterprise_id=run.enterprise_id,
-        channel_id=run.channel_id,
-        creator_id=run.creator_id,
-        name=run.name,
-        run_id=run.id,
-        provider=run.provider,
-        model=run.model_name,
-        system_prompt=system_prompt,
-        max_tokens=max(256, 2 * max_tokens),
-    )
-    session.add(endpoint)
-    session.flush()
-    root = lifecycle.card_slot(run)
-    for kind, subject, broadcast in (("evaluation_summary", run.id, True), ("endpoint", endpoint.id, False)):
-        announcements.post(
-            session,
-            owner=run,
-            slot=f"run:{run.id}:{kind}",
-            kind=kind,
-            subject_id=subject,
-            thread_slot=root,
-            broadcast=broadcast,
-        )

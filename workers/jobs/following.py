@@ -7,6 +7,7 @@ the task is given back, so that no two of them ever work on one run.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +18,7 @@ from providers.errors import ProviderError
 from workers.context import Context
 from workers.errors import Interrupted, RetryLater
 from workers.run_status import RunStatus
-from workers.runs import progress
+from workers.runs import lifecycle, progress
 from workers.tables import Run, Task
 from workers.tasks import Lease
 
@@ -33,6 +34,14 @@ END_SECONDS = 60.0
 ENDED = frozenset({ProviderJobStatus.SUCCEEDED, ProviderJobStatus.FAILED, ProviderJobStatus.CANCELLED})
 LEFT = frozenset({ProviderJobStatus.PAUSED, ProviderJobStatus.INTERRUPTED})
 """It has ended, and another attempt goes on."""
+
+
+class Wish(StrEnum):
+    """What people want of a run that trains."""
+
+    GO_ON = "go on"  # nothing
+    PAUSE = "pause"  # a checkpoint, and the worker's place for somebody else
+    END = "end"  # the end
 
 
 @contextmanager
@@ -61,8 +70,11 @@ def _end_trainer(provider: TrainingProvider, job_id: str) -> None:
 
 
 def follow(context: Context, lease: Lease, provider: TrainingProvider, run: Run, job: ProviderJob) -> ProviderJob:
-    """Watch the trainer to its end, and return that. Raises RetryLater, Interrupted: another attempt goes on."""
-    cursor, asked, tried = "", False, 0.0
+    """Watch the trainer to its end, and return that. Raises RetryLater, Interrupted: another attempt goes on.
+
+    A trainer that was paused because somebody wanted that has ended too, and so has the lease.
+    """
+    cursor, wish, asked, tried = "", Wish.GO_ON, Wish.GO_ON, 0.0
     pending: list[ProviderJob] = []
     written = time.monotonic()
     while True:
@@ -75,19 +87,18 @@ def follow(context: Context, lease: Lease, provider: TrainingProvider, run: Run,
         if time.monotonic() - tried >= WRITE_SECONDS:
             tried = time.monotonic()
             try:
-                cancelling = _write(lease, run, pending)
+                wish = _write(lease, run, pending)
                 pending.clear()
                 written = tried
                 keep_checkpoint(context, lease, run, job)
             except DBAPIError as error:
-                cancelling = False
                 _bear(lease, error, since=written)
-            if cancelling and not asked:
-                provider.cancel(job.id)
-                asked = True
-        if lease.stopping.is_set() and not asked:
-            provider.pause(job.id)  # this worker is to stop: save what there is
-            asked = True
+        if wish is Wish.END and asked is not Wish.END:
+            provider.cancel(job.id)
+            asked = Wish.END
+        elif asked is Wish.GO_ON and (wish is Wish.PAUSE or lease.stopping.is_set()):
+            provider.pause(job.id)  # save what there is
+            asked = Wish.PAUSE
         time.sleep(LOOK_SECONDS)
     patiently(lease, lambda: _write(lease, run, pending))
     if job.status in LEFT:
@@ -99,20 +110,27 @@ def _leave(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
     """Keep what another attempt goes on from, and hand over to it."""
     patiently(lease, lambda: keep_checkpoint(context, lease, run, job))
     if job.status is ProviderJobStatus.PAUSED:
-        raise RetryLater("this worker is stopping", 0.0)
+        with lease.finish() as session:
+            row = locked(session, run)
+            if row.status is not RunStatus.TRAINING or not row.pause_requested:
+                raise RetryLater("this worker is stopping", 0.0)
+            lifecycle.transition(session, row, RunStatus.PAUSED, f"Paused at step {job.step}.")
+        return
     with lease.write() as session:
         row = locked(session, run)
         row.progress = {**row.progress, "interruption": job.error}
     raise Interrupted(job.error or "the trainer was killed")
 
 
-def _write(lease: Lease, run: Run, news: list[ProviderJob]) -> bool:
-    """Record the news. True if somebody wants the run to end."""
+def _write(lease: Lease, run: Run, news: list[ProviderJob]) -> Wish:
+    """Record the news, and hear what people want of the run."""
     with lease.write() as session:
         row = locked(session, run)
         for job in news:
             progress.record(session, row, job)
-        return row.status is RunStatus.CANCELLING
+        if row.status is RunStatus.CANCELLING:
+            return Wish.END
+        return Wish.PAUSE if row.pause_requested else Wish.GO_ON
 
 
 def keep_checkpoint(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:

@@ -1,9 +1,11 @@
-"""Carrying out a run's training: at this machine's own trainer, or at a vendor that is polled.
+"""Carrying out a run's training: at this machine's own trainer, or at a vendor that is asked to train.
 
-`train` runs on the gpu queue and holds its worker until the trainer has ended; `submit` and `poll` run on
-the cloud queue and hold nothing. Each may be killed between any two lines and be carried out again.
+`train` runs on the gpu queue and holds its worker until the trainer has ended; `submit` runs on the cloud queue and
+holds nothing: `workers.jobs.watching` sees to the rest. Each may be killed between any two lines and be carried out
+again.
 """
 
+import hashlib
 import shutil
 import time
 from dataclasses import replace
@@ -15,12 +17,12 @@ from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from providers.base import Hyperparameter, ProviderJob, ProviderJobStatus, TrainingRequest
-from providers.errors import ProviderError, SubmitUnknown
+from providers.errors import NotAllowed, NotConfigured, ProviderError, SubmitUnknown
 from workers import vendors
 from workers.context import Context
-from workers.errors import RetryLater
+from workers.db import epoch_now
+from workers.errors import RetryLater, UserError
 from workers.jobs.following import (
-    ENDED,
     checkpoints_key,
     follow,
     keep_checkpoint,
@@ -29,17 +31,22 @@ from workers.jobs.following import (
     patiently,
 )
 from workers.run_status import FINAL, RunStatus
-from workers.runs import lifecycle, material, progress
+from workers.runs import lifecycle, material, news, progress
 from workers.runs.plan import Choices
+from workers.runs.watching import SUBMITTED
 from workers.tables import Run, Task
 from workers.tasks import Lease
 
 log = structlog.get_logger()
 
-POLL_SECONDS = 10.0
-"""How often a vendor is asked."""
-LOOKUPS = (30.0, 60.0, 120.0)
-"""When to look for a provider job whose create call was never answered."""
+LOOKUPS = (3, 6, 12)
+"""When to look for a provider job whose create call was never answered, in intervals of polling."""
+NEVER_CONFIRMED = (
+    "The provider never confirmed that it started this training. Look at its console before you start again: if the "
+    "training is there, it is being billed."
+)
+IN_OTHER_HANDS = FINAL | {RunStatus.DEPLOYING, RunStatus.EVALUATING, RunStatus.PAUSED}
+"""The states in which there is nothing to begin."""
 
 
 def train(context: Context, lease: Lease) -> None:
@@ -58,10 +65,11 @@ def train(context: Context, lease: Lease) -> None:
         with never_left_alone(provider, job.id):
             _advance(lease, run, RunStatus.TRAINING, provider_job_id=job.id)
             job = follow(context, lease, provider, run, job)
-    except ProviderError as error:
+    except (ProviderError, UserError) as error:
         _failed(lease, run, error.user_message)
     else:
-        _end(context, lease, run, job)
+        if job.status is not ProviderJobStatus.PAUSED:
+            _end(context, lease, run, job)
     _tidy(context)
 
 
@@ -70,15 +78,15 @@ def submit(context: Context, lease: Lease) -> None:
     run = _begin(lease, resubmit=False)
     if run is None:
         return
-    provider = vendors.training(context, run.team_id, run.provider)
     folder = context.settings.runs_folder / str(run.id) / "submit"
     sent_before = True
     try:
-        request = replace(_request(context, run, folder), key=f"run-{run.id}")
+        provider = vendors.training(context, run.team_id, run.provider)
+        request = replace(_request(context, run, folder), key=_vendors_key(run))
         with lease.write() as session:
             row = locked(session, run)
-            sent_before = row.status is RunStatus.SUBMIT_UNKNOWN or row.provider_job_id == "?"
-            row.provider_job_id = "?"  # from here on a create call may have gone out
+            sent_before = row.status is RunStatus.SUBMIT_UNKNOWN or row.provider_job_id == SUBMITTED
+            row.provider_job_id = SUBMITTED  # from here on a create call may have gone out
             if row.status is RunStatus.PREPARING:
                 lifecycle.transition(session, row, RunStatus.SUBMITTING)
         job = provider.find(request.key)
@@ -87,54 +95,46 @@ def submit(context: Context, lease: Lease) -> None:
     except SubmitUnknown:
         job = None
     except ProviderError as error:
-        if error.retryable:
-            if not sent_before:  # it was refused for now, so nothing is there: it may be sent again
-                with lease.write() as session:
-                    locked(session, run).provider_job_id = ""
-            raise RetryLater(error.user_message, error.retry_after or POLL_SECONDS) from error
+        _not_now(context, lease, run, error, sent_before=sent_before)
+        return
+    except UserError as error:
         _failed(lease, run, error.user_message)
         return
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if job is None:
-        _unknown(lease, run)
+        _unknown(context, lease, run)
         return
     with lease.finish() as session:
         row = locked(session, run)
         row.provider_job_id = job.id
-        row.next_poll_at = time.time() + POLL_SECONDS
+        row.next_poll_at = session.scalar(select(epoch_now() + context.settings.poll_seconds))
+        row.progress = {name: value for name, value in row.progress.items() if name != "trouble"}
         if row.status is not RunStatus.CANCELLING:
             lifecycle.transition(session, row, RunStatus.TRAINING)
         progress.record(session, row, job)
 
 
-def poll(context: Context, lease: Lease) -> None:
-    """Ask the vendor once how a run is doing."""
+def _not_now(context: Context, lease: Lease, run: Run, error: ProviderError, *, sent_before: bool) -> None:
+    """The vendor did not create the provider job: fail the run, or raise RetryLater where that may pass.
+
+    Where a create call may have gone out before, it is not failed for refused credentials: the training may be there.
+    """
     with lease.write() as session:
-        run = session.get_one(Run, lease.task.subject_id)
-    if run.status in FINAL or run.status is RunStatus.EVALUATING or not run.provider_job_id:
-        with lease.finish():
-            return
-    provider = vendors.training(context, run.team_id, run.provider)
-    try:
-        if run.status is RunStatus.CANCELLING:
-            provider.cancel(run.provider_job_id)
-        job = provider.poll(run.provider_job_id, run.poll_cursor)
-    except ProviderError as error:
-        if not error.retryable:
-            _failed(lease, run, error.user_message)
-            return
-        log.warning("poll_failed", run_id=run.id, error=type(error).__name__)
-        with lease.finish() as session:
-            locked(session, run).next_poll_at = time.time() + (error.retry_after or 3 * POLL_SECONDS)
-        return
-    if job.status in ENDED:
-        _end(context, lease, run, job)
-        return
-    with lease.finish() as session:
         row = locked(session, run)
-        row.next_poll_at = time.time() + POLL_SECONDS
-        progress.record(session, row, job)
+        doubtful = row.provider_job_id == SUBMITTED and sent_before
+        waits = error.retryable or (doubtful and isinstance(error, NotAllowed | NotConfigured))
+        waited = time.time() - float((row.progress.get("trouble") or {}).get("since") or time.time())
+        waits = waits and waited < news.PATIENCE_SECONDS
+        seconds = max(context.settings.poll_seconds, news.seconds_until_asked_again(error, waited))
+        if waits:
+            if not doubtful:  # it was refused for now, so nothing is there: it may be sent again
+                row.provider_job_id = ""
+            news.note_trouble(row, error, seconds)
+            lifecycle.redraw(session, row, urgent=False)
+    if waits:
+        raise RetryLater(error.user_message, seconds)
+    _failed(lease, run, f"{error.user_message} {NEVER_CONFIRMED}" if doubtful else error.user_message)
 
 
 def gave_up(session: Session, task: Task) -> None:
@@ -189,7 +189,7 @@ def _begin(lease: Lease, *, resubmit: bool = True) -> Run | None:
         run = session.get_one(Run, lease.task.subject_id, with_for_update=True)
         if run.status is RunStatus.CANCELLING and (resubmit or not run.provider_job_id):
             lifecycle.transition(session, run, RunStatus.CANCELLED, "Cancelled.")
-        nothing_to_do = run.status in FINAL or run.status is RunStatus.EVALUATING
+        nothing_to_do = run.status in IN_OTHER_HANDS
         if not nothing_to_do:
             if resubmit and run.status in {RunStatus.PREPARING, RunStatus.SUBMITTING, RunStatus.TRAINING}:
                 where = f" at step {run.checkpoint_step}" if run.checkpoint_step else ""
@@ -245,6 +245,12 @@ def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
     )
 
 
+def _vendors_key(run: Run) -> str:
+    """By what a vendor's job is found again: this run of this installation, and no other's on the same account."""
+    own = hashlib.sha256(f"{run.team_id}:{run.request_key}:{run.created_at!r}".encode()).hexdigest()
+    return f"run-{run.id}-{own[:12]}"
+
+
 def _hyperparameters(context: Context, run: Run, choices: Choices) -> dict[str, Hyperparameter]:
     chosen = choices.hyperparameters
     if run.provider in lifecycle.LOCAL_PROVIDERS:
@@ -262,21 +268,7 @@ def _end(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
 
 def _note_end(lease: Lease, run: Run, job: ProviderJob) -> None:
     with lease.finish() as session:
-        row = locked(session, run)
-        progress.record(session, row, replace(job, metrics=(), events=()))
-        row.next_poll_at = None
-        if row.status is RunStatus.CANCELLING or job.status is ProviderJobStatus.CANCELLED:
-            if row.status is not RunStatus.CANCELLING:
-                lifecycle.transition(session, row, RunStatus.CANCELLING, "Ended at the provider.")
-            lifecycle.transition(session, row, RunStatus.CANCELLED, f"Cancelled at step {job.step}.")
-        elif job.status is ProviderJobStatus.SUCCEEDED:
-            if row.provider in lifecycle.LOCAL_PROVIDERS:
-                row.model_key = material.model_key(row)
-            elif job.tuned_model:
-                row.model_name = job.tuned_model
-            progress.trained(session, row)
-        else:
-            lifecycle.fail(session, row, job.error or "The provider ended the training without saying why.")
+        progress.ended(session, locked(session, run), job)
 
 
 def _failed(lease: Lease, run: Run, words: str) -> None:
@@ -284,19 +276,15 @@ def _failed(lease: Lease, run: Run, words: str) -> None:
         lifecycle.fail(session, locked(session, run), words)
 
 
-def _unknown(lease: Lease, run: Run) -> None:
+def _unknown(context: Context, lease: Lease, run: Run) -> None:
     """The create call was never answered: look again later; after the last look, a person must."""
     looked = int(run.progress.get("lookups") or 0)
     if looked >= len(LOOKUPS):
-        words = (
-            "The provider never confirmed that it started this training. Look at its console before you start "
-            "again: if the training is there, it is being billed."
-        )
-        _failed(lease, run, words)
+        _failed(lease, run, NEVER_CONFIRMED)
         return
     with lease.write() as session:
         row = locked(session, run)
         row.progress = {**row.progress, "lookups": looked + 1}
         if row.status is RunStatus.SUBMITTING:
             lifecycle.transition(session, row, RunStatus.SUBMIT_UNKNOWN)
-    raise RetryLater("the create call was never answered", LOOKUPS[looked])
+    raise RetryLater("the create call was never answered", LOOKUPS[looked] * context.settings.poll_seconds)

@@ -6,5 +6,5 @@ job         the one job that there is, and nothing else a hash in Redis may ask 
 bell        rings after a commit; never raises, never blocks for long
 worker      takes jobs off one queue through any outage, until told to stop
 horse       a child process that carries out tasks one at a time; its own death and its parent's are seen
-executing   the worker that has such a horse                threaded    the worker with threads instead
+executing   the worker that has such a horse: cpu, gpu      threaded    the worker with threads instead: slack, cloud
 """

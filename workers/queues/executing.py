@@ -1,4 +1,4 @@
-"""The worker whose tasks are carried out by a horse: for the queues cpu, cloud and gpu."""
+"""The worker whose tasks are carried out by a horse: for the queues cpu and gpu."""
 
 import threading
 import time

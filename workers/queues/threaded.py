@@ -1,11 +1,16 @@
-"""The worker whose tasks are carried out by threads of its own process: for the queue slack.
+"""The worker whose tasks are carried out by threads of its own process: for the queues slack and cloud.
 
-Downloads and answers wait for the network far more than they compute, and only the notifier's process
-has the Slack token.
+What they do waits for the network far more than it computes: downloads and answers (only the notifier's process has the
+Slack token), and everything that vendors are asked. No task may hold the others up for as long as a vendor likes, and
+thousands of runs are watched by one attempt beside them.
+
+A killed process loses its attempts, whose leases run out; an attempt that lost its lease can write nothing any more.
 """
 
+import os
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -20,15 +25,25 @@ log = structlog.get_logger()
 
 
 class ThreadedWorker(TaskWorker):
-    """Carries out up to `threads` attempts at once. `run(stop)` beside another loop of the process."""
+    """Carries out up to `threads` attempts at once. `run(stop)` beside another loop of the process.
+
+    `abandon` is called where an attempt goes on long after it lost its lease.
+    """
 
     def __init__(
-        self, context: Context, queue_name: str = QueueName.SLACK, *, threads: int = 8, grace: float = 10.0
+        self,
+        context: Context,
+        queue_name: str = QueueName.SLACK,
+        *,
+        threads: int = 8,
+        grace: float = 10.0,
+        abandon: Callable[[], None] | None = None,
     ) -> None:
         settings = context.settings
         super().__init__(queue_name, settings.redis, installation_key(settings.folder))
         self._context = context
         self._grace = grace
+        self._abandon = abandon
         self._slots = threading.Semaphore(threads)
         self._running: set[threading.Thread] = set()
 
@@ -47,7 +62,7 @@ class ThreadedWorker(TaskWorker):
 
     def _carry(self, wanted: Wanted, stop: threading.Event) -> None:
         try:
-            runner.carry(self._context, wanted.task_id, wanted.attempt, stopping=stop)
+            runner.carry(self._context, wanted.task_id, wanted.attempt, stopping=stop, abandon=self._abandon)
         finally:
             self._slots.release()
 
@@ -59,3 +74,11 @@ class ThreadedWorker(TaskWorker):
         left = sum(thread.is_alive() for thread in self._running)
         if left:
             log.warning("tasks_left_running", count=left)
+
+
+def leave_at_once() -> None:
+    """An attempt does not notice that another worker has its task, and may be about to ask a vendor for something that
+    costs money: the process ends, and what else it did is done again when its leases have run out.
+    """
+    log.error("worker_abandons_lost_task")
+    os._exit(1)

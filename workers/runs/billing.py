@@ -7,9 +7,8 @@ from typing import Any
 
 from providers import prices
 from providers.prices import ANY_MODEL, Price
-from workers.runs.plan import BASE_MODELS
 
-LOCAL_MODELS = {"local": [option.value for option in BASE_MODELS["local"]]}
+LOCAL_MODELS = {"local": ["smollm2-135m-instruct"]}
 """Models of providers whose one price is for any model."""
 
 
@@ -158,7 +157,9 @@ def price_words(price: Price | None, tokens: int) -> str:
         said = f"{dollars(price.training_per_hour)} for each hour of training"
     else:
         said = "price unknown"
-    hosting = f", then {dollars(price.hosting_per_hour)} an hour while it is hosted" if price.hosting_per_hour else ""
+    hosted = prices.cheapest_hosting(price.provider, price.model)
+    rate = hosted.hosting_per_hour if hosted is not None else None
+    hosting = f", then {dollars(rate)} an hour while it is hosted" if rate else ""
     return f"{said}{hosting} ({price.words})"
 
 
@@ -167,3 +168,8 @@ def dollars(amount: float) -> str:
     if 0 < amount < 0.01:
         return "under $0.01"
     return f"${amount:,.2f}"
+
+
+def about(amount: float) -> str:
+    """An amount that is an estimate."""
+    return dollars(amount) if 0 < amount < 0.01 else f"about {dollars(amount)}"

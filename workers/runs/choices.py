@@ -1,7 +1,8 @@
 """What a person chose for a run, and how its dataset is divided by that."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -48,6 +49,10 @@ class Choices:
     validation_dataset_id: int | None = None
     hold_out_validation: bool = False
     """Whether a part of the training data is watched while training, not learnt from."""
+    try_anyway: bool = False
+    """Whether an admin wants to ask a vendor that is known to have closed: its answer decides."""
+    rehomed_from_id: int | None = None
+    """The run that this plan repeats elsewhere."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for the run's `plan` column."""
@@ -81,6 +86,25 @@ class Choices:
         known = CAPABILITIES.get(self.provider)
         return tuple(one for one in known.knobs if not one.methods or self.method in one.methods) if known else ()
 
+    def moved_to(self, provider: str, base_model: str) -> "Choices":
+        """The same intent at another provider: what was chosen is kept where it means the same there.
+
+        A value that was only the old provider's default becomes the new one's, but for the epochs. Options, which
+        only the old vendor knows, go.
+        """
+        if provider == self.provider:
+            return replace(self, base_model=base_model)
+        before = {one.name: one.default for one in self.usable_knobs}
+        moved = replace(self, provider=provider, base_model=base_model, knobs={}, options={}, try_anyway=False)
+        kept = {
+            one.name: self.knobs[one.name]
+            for one in moved.usable_knobs
+            if one.name in self.knobs
+            and (one.name == "epochs" or self.knobs[one.name] != before.get(one.name))
+            and not _problem(one, self.knobs[one.name])
+        }
+        return replace(moved, knobs=kept)
+
     def knob_problems(self) -> dict[str, str]:
         """What is wrong with the chosen values, by knob."""
         usable = {one.name: one for one in self.usable_knobs}
@@ -103,7 +127,7 @@ def _problem(knob: Knob, value: Hyperparameter) -> str:
     if value == AUTO and knob.can_auto:
         return ""
     auto = f", or “{AUTO}”" if knob.can_auto else ""
-    if isinstance(value, bool | str):
+    if isinstance(value, bool | str) or not math.isfinite(value):
         return f"Must be a number{auto}."
     if knob.whole and value != int(value):
         return f"Must be a whole number{auto}."

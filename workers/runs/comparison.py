@@ -1,11 +1,12 @@
 """What a run's answers come to: its models side by side, or why there is nothing to compare."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
+from providers import prices
 from workers.context import Context
 from workers.dataprep.example import Example
 from workers.evaluation import compare
@@ -28,8 +29,42 @@ CHECK_FAILED = (
 def of_run(
     session: Session, evaluation: Evaluation, run: Run, examples: Sequence[Example], note: str = ""
 ) -> dict[str, Any]:
-    """The comparison of the run's two models, with a note that must stand beside the verdict."""
-    return _with_note(_compared([_answered(session, evaluation, run, examples)]), note)
+    """The comparison of the run's two models, with a note that must stand beside the verdict.
+
+    A run that repeats another is also compared with that one's tuned model, on the same examples.
+    """
+    answered = _answered(session, evaluation, run, examples)
+    return _with_note(_beside(session, run, answered.asked, _compared([answered])), note)
+
+
+def _beside(session: Session, run: Run, asked: Sequence[Asked], summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary with what the tuned model of the repeated run said to the same examples, where that is known."""
+    before = session.get(Run, run.rehomed_from_id) if run.rehomed_from_id is not None else None
+    if before is None or not division.same(before, run):
+        return summary
+    rows = session.exec(
+        select(Generation.position, Generation.answer)
+        .join(Evaluation, col(Evaluation.id) == Generation.evaluation_id)
+        .where(Evaluation.run_id == before.id, col(Evaluation.done), Generation.model == before.model_name)
+    ).all()
+    said = dict(rows)
+    if set(said) != set(range(len(asked))):
+        return summary
+    pairs = [replace(one, base=said[place]) for place, one in enumerate(asked)]
+    found = compare.compare(pairs)
+    where = f"{prices.vendor(before.provider).text}, {before.base_model}"
+    verdict = {
+        compare.Verdict.BETTER: "this one is better",
+        compare.Verdict.WORSE: "this one is worse",
+        compare.Verdict.UNCLEAR: "no clear difference",
+    }[compare.Verdict(found.verdict)]
+    words = (
+        f"Beside run {before.id} ({where}) on the same {found.examples} examples: {found.base[found.main]:.2f} there, "
+        f"{found.tuned[found.main]:.2f} here; {verdict} (95 % interval of the difference {found.low:+.2f} to "
+        f"{found.high:+.2f})."
+    )
+    original = {"run": before.id, "where": prices.vendor(before.provider).text, "scores": dict(found.base)}
+    return {**summary, "words": f"{summary['words']} {words}", "original": original}
 
 
 def of_parts(session: Session, parts: Sequence[Run], tested: Mapping[int | None, Sequence[Example]]) -> dict[str, Any]:

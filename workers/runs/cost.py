@@ -7,6 +7,8 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from providers import prices
+from providers.base import AUTO
+from providers.prices import Price
 from workers.dataprep import split, tokens
 from workers.run_status import RunStatus
 from workers.runs import billing
@@ -43,17 +45,38 @@ class Estimate:
     """Whether the tokens were counted as the chosen model counts them."""
     counted_with: str = ""
     """The tokenizer that they were counted with."""
+    epochs_by_vendor: bool = False
+    """Whether the vendor chooses the epochs: these are what it is expected to choose."""
+    hosting_dollars: float | None = 0.0
+    """Of hosting the tuned model for the evaluation and the lease after it; None where it is not known."""
+    hosting_words: str = ""
+    answers: int = 0
+    """What base and tuned model are asked in the evaluation, together."""
+    answers_dollars: float | None = 0.0
+    total: float | None = None
+    """Training, hosting and evaluation; None where one of them is not known."""
+    price_source: str = ""
+    price_url: str = ""
 
     @property
     def line(self) -> str:
         """One line for people: epochs x tokens, time, price."""
         time = f" · about {duration(self.seconds)} on this machine" if self.seconds else ""
-        runs = f" × {self.short_runs + 1} runs on two thirds or all of it" if self.short_runs else ""
         steps = f" · {self.steps} steps" if self.steps else ""
-        return (
-            f"{self.epochs} epochs × {self.tokens_per_epoch:,} tokens{runs} ≈ {self.billed_tokens:,} tokens"
-            f"{steps}{time} · {self.price}"
-        )
+        return f"{self._billed}{steps}{time} · {self.price}"
+
+    @property
+    def training(self) -> str:
+        """The part of the cost that is training's: epochs x tokens, and what they cost."""
+        if self.dollars is not None:
+            return f"{self._billed}: {billing.dollars(self.dollars)}"
+        return f"{self._billed}: {self.price}"
+
+    @property
+    def _billed(self) -> str:
+        about = "about " if self.epochs_by_vendor else ""
+        runs = f" × {self.short_runs + 1} runs on two thirds or all of it" if self.short_runs else ""
+        return f"{about}{self.epochs} epochs × {self.tokens_per_epoch:,} tokens{runs} ≈ {self.billed_tokens:,} tokens"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for the run's `cost` column."""
@@ -79,10 +102,16 @@ def estimate(
     own = per_epoch * epochs
     short_runs = FOLDS if choices.cross_checked and share == 1.0 else 0
     billed = own * FOLDS if short_runs else own  # each of the short runs learns from all parts but one
-    price = prices.price_of(choices.provider, choices.base_model)
+    price = prices.price_of(choices.provider, choices.base_model, tier_of(choices))
+    held = dataset.examples if short_runs else _tested_on(session, settings, choices, parts.test)
+    training = price.training(billed) if price else None
+    hosting, hosting_per_hour, hosting_words = _hosting(settings, choices, short_runs + 1)
+    answered = session.get_one(Dataset, choices.test_dataset_id or choices.dataset_id)
+    answering = _answering(price, answered, 2 * held)
+    known = [one for one in (training, hosting, answering) if one is not None]
     return Estimate(
         examples=examples,
-        held_out=dataset.examples if short_runs else _tested_on(session, settings, choices, parts.test),
+        held_out=held,
         epochs=epochs,
         steps=epochs * math.ceil(examples / batch) if batch else 0,
         tokens_per_epoch=per_epoch,
@@ -91,11 +120,48 @@ def estimate(
         price=billing.price_words(price, billed),
         validated=_watched(session, choices, parts.validation),
         short_runs=short_runs,
-        dollars=price.training(billed) if price else None,
-        hosting_per_hour=price.hosting_per_hour if price else None,
+        dollars=training,
+        hosting_per_hour=hosting_per_hour,
         exact_tokens=bill.exact,
         counted_with=billing.counted_with(report).rsplit("/", 1)[-1],
+        epochs_by_vendor=choices.knob("epochs") in {None, AUTO},
+        hosting_dollars=hosting,
+        hosting_words=hosting_words,
+        answers=2 * held,
+        answers_dollars=answering,
+        total=sum(known) if len(known) == 3 else None,
+        price_source=price.words if price else "",
+        price_url=price.url if price else "",
     )
+
+
+def tier_of(choices: Choices) -> str:
+    """The vendor's way of training that was chosen, as prices name it; empty for the usual one."""
+    return str(choices.options.get("training_tier") or "")
+
+
+def _hosting(settings: Settings, choices: Choices, runs: int) -> tuple[float | None, float | None, str]:
+    """What hosting the tuned models costs: dollars, those of an hour, words; nothing where they answer by themselves."""
+    from workers.hosting import hosting_estimate  # which needs runs, and so this module
+
+    planned = hosting_estimate(choices.provider, choices.base_model, settings.hosting_hours)
+    if planned is None:
+        return 0.0, 0.0, ""
+    dollars = None if planned.dollars is None else planned.dollars * runs
+    return dollars, planned.dollars_per_hour, planned.words
+
+
+def _answering(price: Price | None, dataset: Dataset, answers: int) -> float | None:
+    """What the evaluation's answers cost, if they are as long as the dataset's; None where that is not known."""
+    if not answers:
+        return 0.0
+    counted = dataset.report.get("tokens") or {}
+    total, written = int(counted.get("total") or 0), int((counted.get("assistant") or {}).get("total") or 0)
+    free = price is not None and price.input_per_million == 0.0 == price.output_per_million
+    if price is None or (not written and not free):
+        return None
+    share = answers / max(1, dataset.examples)
+    return price.answering(round((total - written) * share), round(written * share))
 
 
 def training_examples(dataset: Dataset, choices: Choices, settings: Settings) -> int:

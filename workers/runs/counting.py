@@ -28,7 +28,7 @@ def recount(context: Context, choices: Choices) -> Count | None:
     known = tokenizer_of(choices.provider, choices.base_model, context.settings.cache_folder)
     with context.db.read() as session:
         row = session.get_one(Dataset, choices.dataset_id)
-    if not known.exact or counted_with(row.report) == known.name or not _is_small(row):
+    if not known.exact or counted_with(row.report) == known.name or not is_small(row):
         return None
     try:
         with material.dataset_file(context, choices.dataset_id) as path:
@@ -40,6 +40,7 @@ def recount(context: Context, choices: Choices) -> Count | None:
     return Count(total, known.name)
 
 
-def _is_small(row: Dataset) -> bool:
+def is_small(row: Dataset) -> bool:
+    """Whether a dataset can be read whole while somebody waits."""
     total = int((row.report.get("tokens") or {}).get("total") or 0)
     return row.examples <= MOST_EXAMPLES and total <= MOST_TOKENS and row.size <= material.MOST_BYTES

@@ -73,6 +73,14 @@ def storage_key(run: Run) -> str:
     return f"splits/{run.id}.json"
 
 
+def same(one: Run, other: Run) -> bool:
+    """Whether two runs want the same data divided in the same way; never for parts of cross-checks."""
+    if part_of(one) is not None or part_of(other) is not None:
+        return False
+    keys = ("dataset_id", "test_dataset_id", "validation_dataset_id", "test_on", "hold_out_validation", "seed")
+    return all(one.plan.get(key) == other.plan.get(key) for key in keys)
+
+
 def part_of(run: Run) -> Part | None:
     """Which part of a cross-check a run is; None for one that is no part."""
     data = run.plan.get("part")

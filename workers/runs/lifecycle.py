@@ -1,4 +1,4 @@
-"""The only place that moves a run: start, cancel, transitions, ends.
+"""The only place that moves a run: start, pause, resume, cancel, transitions, ends.
 
 Every move writes the run's history and redraws its card in the same transaction.
 """
@@ -8,8 +8,10 @@ import time
 
 from sqlmodel import Session, col, select
 
+from providers.capabilities import CAPABILITIES
+from providers.prices import vendor
 from workers import announcements, tasks
-from workers.errors import NotFound
+from workers.errors import NotFound, UserError
 from workers.rights import Actor, Verb, allowed, require
 from workers.run_status import FINAL, RunStatus, check_transition
 from workers.runs import cost, division, plan
@@ -176,10 +178,7 @@ def fail(session: Session, run: Run, reason: str, error_id: str = "") -> None:
 
 def cancel(session: Session, actor: Actor, run_id: int) -> Run:
     """Ask a run to end. What waits ends at once; what trains ends within seconds, keeping a checkpoint."""
-    run = session.get(Run, run_id, with_for_update=True)
-    if run is None or not allowed(session, actor, Verb.VIEW, run):
-        raise NotFound(f"There is no run {run_id} here.")
-    require(session, actor, Verb.CONTROL, run)
+    run = controlled(session, actor, run_id)
     if run.status in FINAL or run.status is RunStatus.CANCELLING:
         return run
     run.cancel_requested_by = actor.user_id
@@ -190,13 +189,85 @@ def cancel(session: Session, actor: Actor, run_id: int) -> Run:
 
 
 def _ask_to_end(session: Session, run: Run) -> None:
-    """What has not begun ends here; whoever carries out the rest sees that it should end."""
+    """What nobody carries out ends here; whoever carries out the rest sees that it should end."""
     if run.status in FINAL or run.status is RunStatus.CANCELLING:
         return
     waiting = run.status in {RunStatus.DRAFT, RunStatus.AWAITING_APPROVAL, RunStatus.QUEUED}
+    paused_here = run.status is RunStatus.PAUSED and run.provider in LOCAL_PROVIDERS
     transition(session, run, RunStatus.CANCELLING)
-    if waiting:
-        transition(session, run, RunStatus.CANCELLED, "Cancelled before it started.")
+    if waiting or paused_here:
+        transition(session, run, RunStatus.CANCELLED, "" if paused_here else "Cancelled before it started.")
+    _hurry(run)
+
+
+def pause(session: Session, actor: Actor, run_id: int) -> Run:
+    """Ask a run that trains to stand still, keeping what it has learnt. Raises NotFound, NotAllowed, UserError."""
+    run = controlled(session, actor, run_id)
+    name = vendor(run.provider).text
+    if run.status is RunStatus.PAUSED or (run.status is RunStatus.TRAINING and run.pause_requested):
+        return run
+    if not can_pause(run):
+        raise UserError(f"{name} cannot pause a training. You can let it go on, or cancel it.")
+    if run.status is not RunStatus.TRAINING:
+        raise UserError("Only a run that trains can be paused. This one does not train now: look at its card.")
+    run.pause_requested = True
+    _wish(session, actor, "pause", run)
+    return run
+
+
+def resume(session: Session, actor: Actor, run_id: int) -> Run:
+    """Let a paused run go on from where it was. Raises NotFound, NotAllowed, UserError."""
+    run = controlled(session, actor, run_id)
+    if run.status is RunStatus.TRAINING or (run.status is RunStatus.PAUSED and not run.pause_requested):
+        if run.pause_requested:  # it has not been paused yet
+            run.pause_requested = False
+            _wish(session, actor, "resume", run)
+        return run
+    if run.status is not RunStatus.PAUSED:
+        raise UserError("Only a paused run can go on. Look at its card for what this one does.")
+    run.pause_requested = False
+    if run.provider in LOCAL_PROVIDERS:
+        transition(session, run, RunStatus.QUEUED, "Going on after a pause.")
+        key = f"train_local:{run.id}:{run.submit_attempt}"
+        tasks.add(session, "train_local", run.id or 0, queue="gpu", team_id=run.team_id, key=key)
+    _wish(session, actor, "resume", run)
+    return run
+
+
+def can_pause(run: Run) -> bool:
+    """Whether its provider can pause a training."""
+    return run.provider in CAPABILITIES and CAPABILITIES[run.provider].can_pause
+
+
+def drop_pause_wish(session: Session, run: Run, words: str) -> None:
+    """The vendor would not pause the run, or let it go on: it stays as it is, and its thread is told why."""
+    wished = "pause" if run.status is RunStatus.TRAINING else "resume"
+    run.pause_requested = run.status is RunStatus.PAUSED
+    text = f"{vendor(run.provider).text} would not {wished} this training: {words}"
+    note(session, run, f"{wished}-refused-{int(time.time())}", text)
+    redraw(session, run, urgent=True)
+
+
+def _wish(session: Session, actor: Actor, verb: str, run: Run) -> None:
+    audit(session, actor, verb, run)
+    _hurry(run)
+    session.add(run)
+    redraw(session, run, urgent=True)
+
+
+def _hurry(run: Run) -> None:
+    """What is watched at a vendor is looked at at once."""
+    if run.next_poll_at is not None:
+        run.next_poll_at = 0.0
+
+
+def controlled(session: Session, actor: Actor, run_id: int) -> Run:
+    """A run that the person may pause or cancel, locked. Raises NotFound, NotAllowed."""
+    run = session.get(Run, run_id, with_for_update=True)
+    if run is None or not allowed(session, actor, Verb.VIEW, run):
+        raise NotFound(f"There is no run {run_id} here.")
+    require(session, actor, Verb.CONTROL, run)
+    return run
 
 
 def visible(session: Session, actor: Actor, *, limit: int = 20) -> list[Run]:

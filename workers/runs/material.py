@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import compress, islice
@@ -11,14 +11,21 @@ from pathlib import Path
 
 import structlog
 
+from providers import prices
+from providers.base import Method
+from providers.capabilities import CAPABILITIES
+from providers.errors import InvalidRequest
 from workers.context import Context
 from workers.dataprep import convert, families, leakage, split
+from workers.dataprep.checks import vendors
+from workers.dataprep.convert import Written
 from workers.dataprep.example import Example
 from workers.dataprep.formats import ColumnMapping
 from workers.dataprep.leakage import Leakage
 from workers.dataprep.limits import Limits
 from workers.dataprep.split import Keys, Side
-from workers.runs import division
+from workers.errors import UserError
+from workers.runs import division, lifecycle
 from workers.runs.choices import Choices, sizes
 from workers.runs.division import Division
 from workers.tables import Dataset, Run
@@ -27,6 +34,8 @@ log = structlog.get_logger()
 
 MOST_BYTES = 20_000_000
 """Of a file that is read while somebody waits, as it is stored and unpacked: few tokens may lie among many pictures."""
+MOST_LOSSES = 5
+"""So many kinds of what a provider's format cannot express are named in a run's thread."""
 WHILE_WAITING = Limits(max_bytes=MOST_BYTES, max_plain_bytes=MOST_BYTES)
 
 
@@ -53,27 +62,96 @@ def examples(context: Context, dataset_id: int, path: Path, limits: Limits | Non
     yield from convert.read_examples(path, mapping=ColumnMapping.from_json(mapping) if mapping else None, limits=limits)
 
 
+def target(provider: str, method: Method) -> str:
+    """The id of the format that this provider wants for this method, as `convert` names it."""
+    wanted = CAPABILITIES[provider].format_for(method)
+    return "openai-chat" if wanted == "openai-rft" else wanted  # its prompts with reference fields are such lines
+
+
 def write_training(context: Context, run: Run, path: Path) -> int:
-    """Write what the run learns from, as openai-chat lines. Returns the number of examples."""
+    """Write what the run learns from, as its provider wants it. Returns the number of examples.
+
+    What cannot be written so is left out, and the run's thread says how much. Raises InvalidRequest where too little
+    is left for the provider, or the file is too large for it.
+    """
+    vendor = prices.vendor(run.provider)
     with dataset_file(context, run.dataset_id) as source:
         held = divided(context, run, source).held_out
         learnt = (one for one in examples(context, run.dataset_id, source) if one.line not in held)
-        return convert.write(learnt, "openai-chat", path).count
+        written = _written(run, learnt, path)
+    _tell_losses(context, run, written, "training")
+    if written.count < vendor.minimum_examples:
+        raise InvalidRequest(
+            f"{vendor.text} trains on {vendor.minimum_examples} examples at least; only {written.count} of these can "
+            "be written as it wants them. Mend or add examples, and start again."
+        )
+    _check_size(run, path)
+    return written.count
 
 
 def write_validation(context: Context, run: Run, path: Path) -> int:
-    """Write what is watched while training; without anything to watch no file, and 0."""
+    """Write what is watched while training; without anything to watch no file, and 0.
+
+    So few that the provider would refuse them are not watched either, and the run's thread says so.
+    """
     with dataset_file(context, run.dataset_id) as source:
         parts = divided(context, run, source)
         if run.validation_dataset_id is None:
             wanted = frozenset(parts.validation)
             watched = (one for one in examples(context, run.dataset_id, source) if one.line in wanted)
-            return convert.write(watched, "openai-chat", path).count if wanted else 0
+            return _watched(context, run, watched, path) if wanted else 0
     with _leaked(context, run.dataset_id, run.validation_dataset_id) as (validation, found):
         if found.count == found.tested:
             return 0
         own = examples(context, run.validation_dataset_id, validation)
-        return convert.write(compress(own, ~found.leaked), "openai-chat", path).count
+        return _watched(context, run, compress(own, ~found.leaked), path)
+
+
+def _watched(context: Context, run: Run, watched: Iterator[Example], path: Path) -> int:
+    written = _written(run, watched, path)
+    _tell_losses(context, run, written, "validation")
+    vendor = prices.vendor(run.provider)
+    if written.count >= vendor.minimum_examples:
+        _check_size(run, path)
+        return written.count
+    path.unlink()
+    with context.db.write() as session:
+        words = (
+            f"Only {written.count} examples could be watched while training; {vendor.text} wants "
+            f"{vendor.minimum_examples} at least. It trains without."
+        )
+        lifecycle.note(session, session.get_one(Run, run.id), "nothing-watched", words)
+    return 0
+
+
+def _written(run: Run, some: Iterable[Example], path: Path) -> Written:
+    try:
+        return convert.write(some, target(run.provider, Method(run.method)), path)
+    except UserError as error:
+        raise InvalidRequest(error.user_message) from error
+
+
+def _check_size(run: Run, path: Path) -> None:
+    rules = vendors.rules().get(run.provider)
+    size = path.stat().st_size
+    if rules is not None and rules.most_bytes is not None and size > rules.most_bytes:
+        raise InvalidRequest(
+            f"The file is {size / 1e6:,.0f} MB; {rules.name} takes at most {rules.most_bytes / 1e6:,.0f} MB. Leave "
+            "out examples, or train elsewhere."
+        )
+
+
+def _tell_losses(context: Context, run: Run, written: Written, what: str) -> None:
+    """What could not be written is said in the run's thread, once."""
+    if not written.losses:
+        return
+    shown = sorted(written.losses.items(), key=lambda one: -one[1])[:MOST_LOSSES]
+    lines = [f"• {count:,} × {words[:300]}" for words, count in shown]
+    left_out = f" {written.left_out:,} examples are left out." if written.left_out else ""
+    head = f"Not all of the {what} data can be written for {prices.vendor(run.provider).text}.{left_out}"
+    with context.db.write() as session:
+        row = session.get_one(Run, run.id)
+        lifecycle.note(session, row, f"losses-{what}", "\n".join([head, *lines]))
 
 
 def held_out(context: Context, run: Run) -> list[Example]:
@@ -100,15 +178,24 @@ def divided(context: Context, run: Run, source: Path | None = None) -> Division:
             return Division.from_json(json.load(file))
     if source is None:
         with dataset_file(context, run.dataset_id) as found:
-            parts = _divide(context, run, found)
+            parts = _as_before(context, run) or _divide(context, run, found)
     else:
-        parts = _divide(context, run, source)
+        parts = _as_before(context, run) or _divide(context, run, source)
     with tempfile.TemporaryDirectory(prefix="finetune-bot-") as folder:
         path = Path(folder) / "split.json"
         path.write_text(json.dumps(parts.to_json()))
         context.storage.put(key, path)
     log.info("divided", run_id=run.id, test=len(parts.test), validation=len(parts.validation), leaked=parts.leaked)
     return parts
+
+
+def _as_before(context: Context, run: Run) -> Division | None:
+    """The division of the run that this one repeats elsewhere, where it is known and nothing of it was changed."""
+    with context.db.read() as session:
+        before = session.get(Run, run.rehomed_from_id) if run.rehomed_from_id is not None else None
+    if before is None or not division.same(before, run) or not context.storage.exists(division.storage_key(before)):
+        return None
+    return divided(context, before)
 
 
 def _divide(context: Context, run: Run, source: Path) -> Division:

@@ -1,136 +1,28 @@
-"""What the start form offers, what a person chose, and every problem with it."""
+"""What a person chose, and every problem with it; what the form offers is in `proposal`."""
 
 import re
-from dataclasses import dataclass, field, replace
 
 from sqlmodel import Session
 
 from providers import prices
 from providers.base import Method
+from providers.capabilities import CAPABILITIES
 from workers import datasets
 from workers.errors import InvalidPlan, UserError
-from workers.rights import Actor, Verb, require
+from workers.rights import Actor, Verb, allowed
+from workers.runs import grading, offered
 from workers.runs.choices import FOLDS, LEAST_TO_CROSS_CHECK, Choices, TestOn, sizes
+from workers.runs.cost import Estimate
+from workers.runs.offered import OTHER, Offers, Option
+from workers.runs.proposal import MOST_NAME_CHARACTERS, StartForm, propose, redrawn, usable_datasets
 from workers.settings import Settings
-from workers.tables import Dataset, DatasetRole
+from workers.tables import Dataset
 
-__all__ = ["Choices", "Option", "StartForm", "TestOn", "checked", "propose", "usable_datasets"]
+__all__ = ["Choices", "Option", "StartForm", "TestOn", "checked", "propose", "redrawn", "usable_datasets"]
 
-MOST_NAME_CHARACTERS = 40
 NOT_THERE = "This dataset is not there any more, or not visible from this channel."
 BROKEN = "This dataset has errors. Mend them and attach it again."
-
-
-@dataclass(frozen=True)
-class Option:
-    """One choice of a form: its value and how it reads, with price, time and privacy beside it."""
-
-    value: str
-    text: str
-    description: str = ""
-
-
-@dataclass(frozen=True)
-class StartForm:
-    """A form that is already filled in; `problems` says in words why it cannot be (no dataset yet)."""
-
-    datasets: list[Dataset]
-    choices: Choices | None
-    providers: list[Option] = field(default_factory=list)
-    base_models: list[Option] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-PROVIDERS = {
-    "local": Option("local", "This machine", "private: nothing leaves it, $0"),
-    "stub": Option("stub", "Pretend (no training)", "for trying the flow only, $0"),
-}
-
-BASE_MODELS = {
-    "local": [Option("smollm2-135m-instruct", "SmolLM2 135M Instruct", "small, quick, Apache-2.0")],
-    "stub": [Option("stub-1", "stub-1", "answers like a parrot")],
-}
-
-
-def usable_datasets(session: Session, actor: Actor) -> list[Dataset]:
-    """The trainable datasets that the person may use from this channel, the newest first."""
-    return datasets.usable(session, actor)
-
-
-def set_up(settings: Settings) -> list[Option]:
-    """The providers that can be chosen in this installation."""
-    del settings  # vendors need credentials before they are offered; there are none to have yet
-    return [PROVIDERS["local"]]
-
-
-def propose(session: Session, settings: Settings, actor: Actor, *, dataset_id: int | None = None) -> StartForm:
-    """The form for this person and channel, filled in around `dataset_id` or the newest ready dataset."""
-    require(session, actor, Verb.START)
-    usable = usable_datasets(session, actor)
-    chosen = _choose(usable, actor, dataset_id)
-    if chosen is None:
-        words = "There is no ready dataset in this channel yet. Attach a .jsonl file to a message here, then try again."
-        return StartForm(datasets=usable, choices=None, problems=[words])
-    test, validation = _beside(usable, chosen)
-    provider = "local"
-    choices = Choices(
-        dataset_id=chosen.id or 0,
-        test_dataset_id=test.id if test else None,
-        validation_dataset_id=validation.id if validation else None,
-        name=_free_name(chosen),
-        provider=provider,
-        base_model=settings.base_model if provider == "local" else BASE_MODELS[provider][0].value,
-        knobs={"epochs": max(1, int(chosen.report.get("epochs") or 3))},
-        method=Method(chosen.method),
-    )
-    few = sizes(chosen.examples, choices, settings.held_out_examples).test == 0
-    return StartForm(
-        datasets=usable,
-        choices=replace(choices, test_on=TestOn.NOTHING) if few and test is None else choices,
-        providers=set_up(settings),
-        base_models=base_models(settings, provider),
-    )
-
-
-def base_models(settings: Settings, provider: str) -> list[Option]:
-    """The base models that are offered at a provider, the configured one first."""
-    options = list(BASE_MODELS[provider])
-    if provider == "local" and settings.base_model not in {option.value for option in options}:
-        options.insert(
-            0, Option(settings.base_model, settings.base_model.rstrip("/").split("/")[-1][:75], "configured here")
-        )
-    return options
-
-
-def _choose(usable: list[Dataset], actor: Actor, dataset_id: int | None) -> Dataset | None:
-    if dataset_id is not None:
-        return next((row for row in usable if row.id == dataset_id), None)
-    to_learn_from = [row for row in usable if row.role is DatasetRole.TRAIN] or usable
-    own = [row for row in to_learn_from if row.creator_id == actor.user_id]
-    return next(iter(own or to_learn_from), None)
-
-
-def _beside(usable: list[Dataset], chosen: Dataset) -> tuple[Dataset | None, Dataset | None]:
-    """What came in the same message to be tested on, and to be watched while training.
-
-    A validation file without a test file beside it is what the result is tested on.
-    """
-    beside = [
-        row
-        for row in usable
-        if row.id != chosen.id and row.message_ts == chosen.message_ts and row.channel_id == chosen.channel_id
-    ]
-    test = next((row for row in beside if row.role is DatasetRole.TEST), None)
-    validation = next((row for row in beside if row.role is DatasetRole.VALIDATION), None)
-    return (test, validation) if test is not None else (validation, None)
-
-
-def _free_name(dataset: Dataset) -> str:
-    stem = re.sub(r"\.(jsonl?|csv|tsv|txt)$", "", dataset.name.lower())
-    stem = re.sub(r"[-_. ]*(train|training|data|dataset)$", "", stem)
-    stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "model"
-    version = f"-v{dataset.version}"
-    return stem[: MOST_NAME_CHARACTERS - len(version)].rstrip("-") + version
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,198}")
 
 
 def checked(session: Session, settings: Settings, actor: Actor, choices: Choices) -> tuple[Dataset, Dataset | None]:
@@ -155,13 +47,58 @@ def checked(session: Session, settings: Settings, actor: Actor, choices: Choices
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", name) or len(name) > MOST_NAME_CHARACTERS:
         problems["name"] = f"Use 1 to {MOST_NAME_CHARACTERS} letters, digits, spaces, dots, hyphens or underscores."
     problems |= choices.knob_problems()
-    if choices.provider not in PROVIDERS:
-        problems["provider"] = "This provider is not set up here."
-    elif choices.base_model not in {option.value for option in base_models(settings, choices.provider)}:
-        problems["base_model"] = "This base model is not offered by that provider here."
+    offers = offered.of(session, settings, actor.team_id, dataset)
+    problems |= _where_problems(choices, offers, may_try=allowed(session, actor, Verb.ADMINISTER))
     if problems or dataset is None:
         raise InvalidPlan(problems)
     return dataset, test
+
+
+def unwatched(choices: Choices, estimate: Estimate) -> str:
+    """That what is to be watched while training is too little for the vendor, which trains without; else empty."""
+    vendor = prices.vendor(choices.provider)
+    if not 0 < estimate.validated < vendor.minimum_examples:
+        return ""
+    return (
+        f"{estimate.validated} examples would be watched while training; {vendor.text} wants "
+        f"{vendor.minimum_examples} at least, so it trains without. They are not learnt from all the same."
+    )
+
+
+def _where_problems(choices: Choices, offers: Offers, *, may_try: bool) -> dict[str, str]:
+    """What is wrong with the provider, its model and its options; `may_try`: an admin asks one that has closed."""
+    provider = choices.provider
+    if not_here := offers.not_here(provider):
+        return {"provider": not_here}
+    if offers.method == choices.method and (cannot := offers.cannot(provider)):
+        return {"provider": cannot}
+    problems = {
+        name: f"{prices.vendor(provider).text} has no such option."
+        for name in choices.options
+        if name not in CAPABILITIES[provider].options
+    }
+    base_model = choices.base_model
+    listed = {option.value for option in offers.base_models(provider)} - {OTHER}
+    free = provider in offered.VENDORS
+    if base_model == OTHER:
+        problems["base_model"] = "Type the model's name as the vendor writes it."
+    elif base_model not in listed and not (free and MODEL_NAME.fullmatch(base_model)):
+        problems["base_model"] = (
+            "Give the model's name as the vendor writes it, without spaces."
+            if free
+            else "This base model is not offered by that provider here."
+        )
+    elif (closed := offers.closed(provider, base_model)) and not (choices.try_anyway and may_try):
+        admin = "The vendor's own answer decides: tick the box to ask it." if may_try else "An admin may try anyway."
+        problems["base_model"] = f"{closed} Choose another model or place. {admin}"
+    if choices.method is Method.RFT:
+        problems |= grading.problems(choices.options.get("grader"))
+    elif "grader" in choices.options:
+        problems["grader"] = f"A grader is for reinforcement (RFT) only; this dataset is for {choices.method.upper()}."
+    tier, tiers = choices.options.get("training_tier"), prices.vendor(provider).tiers
+    if tier is not None and tier not in tiers:
+        problems["training_tier"] = f"Choose one of: {', '.join(tiers)}."
+    return problems
 
 
 def _other(

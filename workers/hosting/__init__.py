@@ -1,0 +1,40 @@
+"""Tuned models that a vendor hosts for us and bills by the hour: leased, and never left behind.
+
+estimate   what hosting will cost, for a plan and for the buttons
+models     a hosted model's life: its row is made before the vendor is asked, and ends when the vendor has it no more
+for_runs   what runs ask: begin after training, the names to ask, the end of an evaluation
+serving    which name reaches an endpoint's model now, and when it was last asked
+leases     time: warnings, an hour more for what is in use, the end
+people     the buttons: keep, delete now, deploy again
+
+What speaks to the vendors is `workers.jobs.hosting`.
+"""
+
+from workers.hosting.estimate import HostingPlan, hosting_estimate  # isort: skip -- plans need it, and the rest needs plans
+from workers.hosting.for_runs import begin, chat_names, evaluated
+from workers.hosting.leases import tell_asleep, tend
+from workers.hosting.models import BILLED, stop
+from workers.hosting.people import end, host_longer, keep, longer_tier, shown, wake
+from workers.hosting.serving import doubt, hosted_for, name_now, used
+
+__all__ = [
+    "BILLED",
+    "HostingPlan",
+    "begin",
+    "chat_names",
+    "doubt",
+    "end",
+    "evaluated",
+    "host_longer",
+    "hosted_for",
+    "hosting_estimate",
+    "keep",
+    "longer_tier",
+    "name_now",
+    "shown",
+    "stop",
+    "tell_asleep",
+    "tend",
+    "used",
+    "wake",
+]

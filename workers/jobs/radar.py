@@ -1,0 +1,53 @@
+"""Carrying out a day's look at a vendor's list of models."""
+
+import time
+from datetime import date
+
+import structlog
+from sqlalchemy import delete
+from sqlmodel import col
+
+from providers.errors import ProviderError
+from workers import radar, vendors
+from workers.context import Context
+from workers.runs import offered
+from workers.tables import Credential, Task, TaskStatus
+from workers.tasks import Lease
+
+log = structlog.get_logger()
+
+KEEP_SECONDS = 7 * 86_400.0
+
+
+def look(context: Context, lease: Lease) -> None:
+    """Warn of models that end soon, by the vendor's own list and by the dates that are known of it.
+
+    A vendor that cannot be asked today is asked tomorrow; the known dates are told all the same.
+    """
+    with context.db.read() as session:
+        row = session.get(Credential, lease.task.subject_id)
+        own = offered.of(session, context.settings, row.team_id, None).own if row is not None else frozenset()
+    ends = _ends(context, row) if row is not None else {}
+    with lease.finish() as session:
+        session.execute(
+            delete(Task).where(
+                col(Task.kind) == "radar",
+                col(Task.status) == TaskStatus.DONE,
+                col(Task.finished_at) < time.time() - KEEP_SECONDS,
+            )
+        )
+        if row is not None:
+            told = radar.warn(session, context.settings, row.team_id, row.provider, ends, own=row.provider in own)
+            log.info("radar", provider=row.provider, listed=len(ends), told=told)
+
+
+def _ends(context: Context, row: Credential) -> dict[str, date]:
+    """The ends that the vendor itself says, by model."""
+    if not context.providers.has(row.provider, "models"):
+        return {}
+    try:
+        listed = vendors.models(context, row.team_id, row.provider).offered()
+    except ProviderError as error:
+        log.warning("radar_not_answered", provider=row.provider, error=type(error).__name__)
+        return {}
+    return {one.name: one.shutdown for one in listed if one.shutdown is not None}

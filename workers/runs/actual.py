@@ -1,0 +1,118 @@
+"""What a run has really cost so far: trained tokens as the vendor counts them, hosting by the hour, the evaluation.
+
+Figures of a list price, not of a bill: the vendor's own statement decides.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session, select
+
+from providers import prices
+from workers.runs import cost, lifecycle
+from workers.runs.billing import dollars
+from workers.runs.choices import Choices
+from workers.tables import Evaluation, HostedModel, Run
+
+FREE = frozenset({"local", "stub"})
+HOUR = 3600.0
+ALIKE = 0.05
+"""A difference to the estimate of less than this share is none worth a word."""
+
+
+def settle(session: Session, run: Run) -> None:
+    """Write what the run has cost up to now; None where a part is not known. May be called again at any time."""
+    if run.provider in FREE:
+        return
+    tokens = _number(run.progress.get("trained_tokens")) or _number(run.actual.get("trained_tokens"))
+    parts = {
+        "training_dollars": _training(run, tokens),
+        "hosting_dollars": _hosting(session, run),
+        "evaluation_dollars": _evaluation(session, run),
+    }
+    known = [one for one in parts.values() if one is not None]
+    total = sum(known) if len(known) == len(parts) else None
+    found: dict[str, Any] = {"trained_tokens": None if tokens is None else int(tokens), **parts, "total": total}
+    if found != run.actual:
+        run.actual = found
+        session.add(run)
+        lifecycle.redraw(session, run, urgent=False)
+
+
+def words(run: Run) -> str:
+    """One line for people: what it has cost, of what, how that differs from the estimate; empty where it is free."""
+    actual = run.actual
+    if not actual or run.provider in FREE:
+        return ""
+    said = []
+    tokens = actual.get("trained_tokens")
+    if tokens or actual.get("training_dollars") != 0.0:
+        counted = f" ({int(tokens):,} tokens)" if tokens else ""
+        said.append(f"training {_dollars(actual.get('training_dollars'))}{counted}")
+    others = {part: actual.get(f"{part}_dollars") for part in ("hosting", "evaluation")}
+    said += [f"{part} {_dollars(amount)}" for part, amount in others.items() if amount != 0.0]
+    if not said:
+        return ""
+    total = actual.get("total")
+    head = "cost not known as a whole" if total is None else f"cost {dollars(total)} so far"
+    return f"{head}: {', '.join(said)}{_difference(run.cost, actual)}"
+
+
+def _training(run: Run, tokens: float | None) -> float | None:
+    """By the token, or by the hour of training where the vendor bills so; 0 before it began."""
+    price = prices.price_of(run.provider, run.base_model, cost.tier_of(Choices.from_json(run.plan)))
+    if run.started_at is None and not tokens:
+        return 0.0
+    if price is None:
+        return None
+    if tokens and price.training_per_million is not None:
+        return price.training(int(tokens))
+    if price.training_per_hour is not None and run.started_at is not None and run.trained_at is not None:
+        return max(0.0, run.trained_at - run.started_at) / HOUR * price.training_per_hour
+    return None
+
+
+def _hosting(session: Session, run: Run) -> float | None:
+    """Every hosted model of the run, by the hours that it was there; None where an hour's price is not known."""
+    total = 0.0
+    for one in session.exec(select(HostedModel).where(HostedModel.run_id == run.id)):
+        if one.ready_at is None:
+            continue
+        if one.price_per_hour is None:
+            return None
+        total += max(0.0, (one.ended_at or time.time()) - one.ready_at) / HOUR * one.price_per_hour
+    return round(total, 4)
+
+
+def _evaluation(session: Session, run: Run) -> float | None:
+    """What the evaluation's answers cost; 0 where there is none yet."""
+    row = session.exec(select(Evaluation).where(Evaluation.run_id == run.id)).one_or_none()
+    if row is None or not row.done or ("problem" in row.summary and "spent" not in row.summary):
+        return 0.0
+    spent = row.summary.get("spent")
+    return _number(spent.get("dollars") if isinstance(spent, Mapping) else spent)
+
+
+def _difference(planned: Mapping[str, Any], actual: Mapping[str, Any]) -> str:
+    """How training differs from what the plan said; hosting goes on, and would hide it."""
+    before, now = _number(planned.get("dollars")), _number(actual.get("training_dollars"))
+    if before is None or not now:
+        return ""
+    if abs(now - before) <= ALIKE * max(before, 0.01):
+        return "; training as estimated"
+    more = "more" if now > before else "less"
+    return f"; training was estimated at {dollars(before)}, it was {dollars(abs(now - before))} {more}"
+
+
+def _dollars(amount: object) -> str:
+    known = _number(amount)
+    return "not known" if known is None else dollars(known)
+
+
+def _number(value: object) -> float | None:
+    """The figure, unless it is none: an infinite or negative one is nobody's bill."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    return float(value)

@@ -1,0 +1,212 @@
+"""Where a workspace can train, and on which base models: each with its price, and how long it will answer."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, select
+
+from providers import prices, retirements
+from providers.base import Method
+from providers.capabilities import CAPABILITIES
+from providers.credentials import is_azure
+from providers.retirements import Notice
+from workers import clock, credentials
+from workers.runs import billing
+from workers.runs.billing import about, dollars
+from workers.settings import Settings
+from workers.tables import Credential, Dataset
+
+VENDORS = ("openai", "azure_openai", "azure_ml")
+"""Providers that need credentials, in the form's order."""
+OTHER = "other-model"
+"""The choice of a base model that is not in the price file."""
+OWN_OPENAI = "https://api.openai.com/"
+METHODS = {
+    Method.SFT: "from examples (SFT)",
+    Method.DPO: "from preferences (DPO)",
+    Method.KTO: "from labelled answers (KTO)",
+    Method.RFT: "with a grader (RFT)",
+}
+PLAIN = {
+    "local": "private: nothing leaves it, $0",
+    "stub": "for trying the flow only, $0",
+}
+LOCAL_TEXTS = {"smollm2-135m-instruct": ("SmolLM2 135M Instruct", "small, quick, Apache-2.0")}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice of a form: its value and how it reads, with price, time and privacy beside it."""
+
+    value: str
+    text: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What can be chosen here, for one dataset. Build it with `of`."""
+
+    settings: Settings
+    usable: tuple[str, ...]
+    own: frozenset[str]
+    """The providers that are reached at their vendor's own address."""
+    dataset: Dataset | None = None
+
+    @property
+    def method(self) -> Method:
+        """How the dataset is learnt from."""
+        return Method(self.dataset.method) if self.dataset is not None else Method.SFT
+
+    def notices(self, provider: str, base_model: str) -> tuple[Notice, ...]:
+        """What is over and what will be, for this base model."""
+        return retirements.notices(provider, base_model, clock.today(self.settings), provider in self.own)
+
+    def closed(self, provider: str, base_model: str) -> str:
+        """Why nothing can be trained on it any more, in words; empty where it can."""
+        return " ".join(one.words for one in self.notices(provider, base_model) if one.closed)
+
+    def can(self, provider: str) -> bool:
+        """Whether the provider learns by the dataset's method."""
+        return self.method in CAPABILITIES[provider].methods
+
+    def cannot(self, provider: str) -> str:
+        """That the provider does not learn by the dataset's method, and who does; empty where it does."""
+        if self.can(provider):
+            return ""
+        able = [name for name in ("local", *VENDORS) if self.can(name)]
+        here = [prices.vendor(name).text for name in able if name in self.usable]
+        others = [prices.vendor(name).text for name in able if name not in self.usable]
+        said = f"{prices.vendor(provider).text} does not learn {METHODS.get(self.method, self.method)}."
+        if here:
+            return f"{said} Choose {' or '.join(here)}."
+        if others:
+            return f"{said} {' and '.join(others)} would: an admin adds its credentials with /finetune keys."
+        return f"{said} No provider that is known here does: use *Download converted*, and train elsewhere."
+
+    def not_here(self, provider: str) -> str:
+        """That the provider cannot be chosen here, and what to do; empty where it can."""
+        if provider in self.usable or provider == "stub":
+            return ""
+        if provider in VENDORS:
+            return f"{prices.vendor(provider).text} is not set up here. An admin adds its credentials: /finetune keys"
+        return "This provider is not set up here."
+
+    def providers(self) -> list[Option]:
+        """Where it can be trained, with price and privacy beside each."""
+        return [Option(name, prices.vendor(name).text, self._privacy(name)) for name in self.usable]
+
+    def _privacy(self, provider: str) -> str:
+        if not self.can(provider):
+            return f"does not learn {METHODS.get(self.method, self.method)}"
+        if provider in PLAIN:
+            return PLAIN[provider]
+        fitting = [one for one in self._priced() if one.provider == provider and one.fits]
+        known = [one.dollars for one in fitting if one.dollars is not None and not self.closed(provider, one.model)]
+        price = f"training from {about(min(known))}" if known else "price by the hour, or unknown"
+        return f"data leaves to {prices.vendor(provider).text}; {price}"
+
+    def base_models(self, provider: str) -> list[Option]:
+        """The base models for the dataset's method; what is closed stands last, the configured one first."""
+        if provider == "local":
+            return _local(self.settings)
+        if provider == "stub":
+            return [Option("stub-1", "stub-1", "answers like a parrot")]
+        conversations = self.dataset is None or self.dataset.format not in {"prompt-completion", "text"}
+        names = dict.fromkeys(one.model for one in prices.prices() if one.provider == provider)
+        facts = {name: prices.facts_of(name) for name in names}
+        fitting = [
+            name
+            for name in names
+            if self.method in facts[name].methods and (facts[name].conversations or not conversations)
+        ]
+        open_first = sorted(fitting, key=lambda name: bool(self.closed(provider, name)))
+        listed = [Option(name, name, self._described(provider, name)) for name in open_first]
+        return [*listed, Option(OTHER, "Another model …", "any that the vendor trains, by its name there")]
+
+    def _described(self, provider: str, model: str) -> str:
+        """Its price for this dataset and how long it answers, short."""
+        notices = self.notices(provider, model)
+        last = next((one for one in notices if one.what == retirements.MODEL), None)
+        if last is not None and last.closed:
+            return f"shut down on {retirements.in_words(last.on)}"
+        price = next((one for one in prices.prices() if one.provider == provider and one.model == model), None)
+        offer = next((one for one in self._priced() if (one.provider, one.model) == (provider, model)), None)
+        if offer is not None and offer.dollars is not None:
+            said = f"{about(offer.dollars)} to train"
+        elif price is not None and price.training_per_hour is not None:
+            said = f"{dollars(price.training_per_hour)} for each hour of training"
+        else:
+            said = "price unknown"
+        return said + (f"; answers until {retirements.in_words(last.on)}" if last is not None else "")
+
+    def _priced(self) -> list[billing.Offer]:
+        return billing.by_provider(self.dataset.report, set_up=self.usable) if self.dataset is not None else []
+
+    def first_model(self, provider: str, like: str = "") -> str:
+        """The base model to begin with: the one `like` another vendor's, else the first that is open."""
+        listed = [one.value for one in self.base_models(provider) if one.value != OTHER]
+        same = next((one for one in listed if _family(one) == _family(like)), "")
+        if same and not self.closed(provider, same):
+            return same
+        open_ones = [one for one in listed if not self.closed(provider, one)]
+        lasting = [one for one in open_ones if not self._is_shut_down(provider, one)]
+        return next(iter(lasting or open_ones or listed), "")
+
+    def _is_shut_down(self, provider: str, base_model: str) -> bool:
+        """Whether the vendor has ended it; at an address that is not the vendor's own it may go on."""
+        today = clock.today(self.settings)
+        found = self.notices(provider, base_model)
+        return any(one.what == retirements.MODEL and one.on < today for one in found)
+
+    def first_provider(self) -> str:
+        """Where to begin: here, else the first that learns by the method."""
+        return next((name for name in self.usable if self.can(name)), "local")
+
+    def tiers(self, provider: str, base_model: str, tokens: int) -> list[Option]:
+        """The ways of training that differ in price, each with its own for so many tokens."""
+        texts = prices.vendor(provider).tiers
+        priced = {tier: prices.price_of(provider, base_model, tier) for tier in texts}
+        known = {tier: price for tier, price in priced.items() if price is not None}
+        return [Option(tier, texts[tier], _tier_words(known.get(tier), tokens)) for tier in (known or texts)]
+
+
+def of(session: Session, settings: Settings, team_id: str, dataset: Dataset | None) -> Offers:
+    """What this workspace can choose from, for this dataset."""
+    known = credentials.usable(session, team_id)
+    return Offers(
+        settings=settings,
+        usable=("local", *(name for name in VENDORS if name in known)),
+        own=_own(session, settings, team_id),
+        dataset=dataset,
+    )
+
+
+def _own(session: Session, settings: Settings, team_id: str) -> frozenset[str]:
+    rows = session.exec(select(Credential).where(Credential.team_id == team_id, Credential.provider == "azure_openai"))
+    elsewhere = any(not is_azure(str(one.shown.get("endpoint") or "")) for one in rows)
+    own = {"azure_ml"} if elsewhere else {"azure_ml", "azure_openai"}
+    return frozenset(own | ({"openai"} if settings.openai_url.startswith(OWN_OPENAI) else set()))
+
+
+def _local(settings: Settings) -> list[Option]:
+    options = [Option(name, *LOCAL_TEXTS[name]) for name in billing.LOCAL_MODELS["local"]]
+    if settings.base_model not in LOCAL_TEXTS:
+        text = settings.base_model.rstrip("/").split("/")[-1][:75]
+        options.insert(0, Option(settings.base_model, text, "configured here"))
+    return sorted(options, key=lambda one: one.value != settings.base_model)
+
+
+def _family(model: str) -> str:
+    """The model's name as all its vendors write it: without the date, and the dot in "3.5"."""
+    name = prices.base_of(model)
+    stem = name.split("-20")[0] if "-20" in name else name
+    return stem.replace("gpt-35", "gpt-3.5")
+
+
+def _tier_words(price: prices.Price | None, tokens: int) -> str:
+    if price is None:
+        return "price unknown"
+    cost = price.training(tokens)
+    if cost is not None:
+        return f"{about(cost)} ({dollars(price.training_per_million or 0.0)} a million tokens)"
+    return f"{dollars(price.training_per_hour)} an hour" if price.training_per_hour else "price unknown"

@@ -1,0 +1,164 @@
+"""The start form as it is filled in when it opens, and filled anew when somebody changes what the rest depends on."""
+
+import re
+from dataclasses import dataclass, field, replace
+
+from sqlmodel import Session
+
+from providers.base import Hyperparameter, Method
+from providers.capabilities import CAPABILITIES
+from providers.retirements import Notice
+from workers import datasets
+from workers.rights import Actor, Verb, require
+from workers.runs import billing, offered
+from workers.runs.choices import Choices, TestOn, sizes
+from workers.runs.offered import OTHER, Offers, Option
+from workers.settings import Settings
+from workers.tables import Dataset, DatasetRole
+
+MOST_NAME_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class StartForm:
+    """A form that is already filled in; `problems` says in words why it cannot be (no dataset yet)."""
+
+    datasets: list[Dataset]
+    choices: Choices | None
+    providers: list[Option] = field(default_factory=list)
+    base_models: list[Option] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    tiers: list[Option] = field(default_factory=list)
+    """The vendor's ways of training, each with its price; empty where there is one only."""
+    warnings: list[str] = field(default_factory=list)
+    """Why these choices would be refused."""
+    notices: list[Notice] = field(default_factory=list)
+    """What is over and what will be, for the base model."""
+    notes: list[str] = field(default_factory=list)
+    """What became of another run's plan, or of a job file's."""
+
+
+def usable_datasets(session: Session, actor: Actor) -> list[Dataset]:
+    """The trainable datasets that the person may use from this channel, the newest first."""
+    return datasets.usable(session, actor)
+
+
+def propose(
+    session: Session,
+    settings: Settings,
+    actor: Actor,
+    *,
+    dataset_id: int | None = None,
+    choices: Choices | None = None,
+) -> StartForm:
+    """The form for this person and channel, filled in around `choices`, `dataset_id` or the newest ready dataset."""
+    require(session, actor, Verb.START)
+    usable = usable_datasets(session, actor)
+    chosen = _choose(usable, actor, choices.dataset_id if choices else dataset_id)
+    if chosen is None:
+        words = "There is no ready dataset in this channel yet. Attach a .jsonl file to a message here, then try again."
+        return StartForm(datasets=usable, choices=None, problems=[words])
+    offers = offered.of(session, settings, actor.team_id, chosen)
+    if choices is not None:
+        base_model = choices.base_model or offers.first_model(choices.provider)
+        return _filled(usable, offers, replace(choices, base_model=base_model, method=Method(chosen.method)))
+    return _filled(usable, offers, _first(settings, usable, chosen, offers))
+
+
+def redrawn(session: Session, settings: Settings, actor: Actor, typed: Choices, provider: str) -> StartForm:
+    """The form after a change: `typed` is what it says, still for the provider of before, `provider` the one of now.
+
+    Another provider or dataset brings what fits to it; what was typed elsewhere stays.
+    """
+    require(session, actor, Verb.START)
+    usable = usable_datasets(session, actor)
+    chosen = next((row for row in usable if row.id == typed.dataset_id), None)
+    offers = offered.of(session, settings, actor.team_id, chosen)
+    now = typed
+    if provider != typed.provider and provider in CAPABILITIES:
+        now = now.moved_to(provider, offers.first_model(provider, like=typed.base_model))
+    if chosen is not None and chosen.method != now.method:
+        now = replace(now, method=Method(chosen.method))
+        if now.base_model not in {one.value for one in offers.base_models(now.provider)}:
+            now = replace(now, base_model=offers.first_model(now.provider))
+    if now.test_dataset_id == now.dataset_id:
+        now = replace(now, test_dataset_id=None)
+    if now.validation_dataset_id == now.dataset_id:
+        now = replace(now, validation_dataset_id=None)
+    usable_knobs = {one.name for one in now.usable_knobs}
+    now = replace(now, knobs={name: value for name, value in now.knobs.items() if name in usable_knobs})
+    return _filled(usable, offers, now)
+
+
+def _filled(usable: list[Dataset], offers: Offers, choices: Choices) -> StartForm:
+    """The form around these choices: what can be chosen beside them, and what should be known of them."""
+    provider, dataset = choices.provider, offers.dataset
+    warnings = [offers.not_here(provider) or offers.cannot(provider)]
+    tokens = 0
+    if dataset is not None:
+        billed = billing.bill(dataset.report, provider, choices.base_model).tokens
+        tokens = billed * int(choices.number("epochs") or dataset.report.get("epochs") or 3)
+    return StartForm(
+        datasets=usable,
+        choices=choices,
+        providers=offers.providers(),
+        base_models=offers.base_models(provider),
+        tiers=offers.tiers(provider, choices.base_model, tokens),
+        warnings=[one for one in warnings if one],
+        notices=list(offers.notices(provider, choices.base_model)) if choices.base_model != OTHER else [],
+    )
+
+
+def _first(settings: Settings, usable: list[Dataset], chosen: Dataset, offers: Offers) -> Choices:
+    """What is sensible for a dataset of which nothing else is known."""
+    test, validation = _beside(usable, chosen)
+    provider = offers.first_provider()
+    choices = Choices(
+        dataset_id=chosen.id or 0,
+        test_dataset_id=test.id if test else None,
+        validation_dataset_id=validation.id if validation else None,
+        name=_free_name(chosen),
+        provider=provider,
+        base_model=settings.base_model if provider == "local" else offers.first_model(provider),
+        knobs=_first_knobs(provider, chosen),
+        method=Method(chosen.method),
+    )
+    few = sizes(chosen.examples, choices, settings.held_out_examples).test == 0
+    return replace(choices, test_on=TestOn.NOTHING) if few and test is None else choices
+
+
+def _first_knobs(provider: str, dataset: Dataset) -> dict[str, Hyperparameter]:
+    """The epochs of the dataset's report, where the trainer has no rule of its own."""
+    chosen_by_vendor = any(one.name == "epochs" and one.can_auto for one in CAPABILITIES[provider].knobs)
+    return {} if chosen_by_vendor else {"epochs": max(1, int(dataset.report.get("epochs") or 3))}
+
+
+def _choose(usable: list[Dataset], actor: Actor, dataset_id: int | None) -> Dataset | None:
+    if dataset_id is not None:
+        return next((row for row in usable if row.id == dataset_id), None)
+    to_learn_from = [row for row in usable if row.role is DatasetRole.TRAIN] or usable
+    own = [row for row in to_learn_from if row.creator_id == actor.user_id]
+    return next(iter(own or to_learn_from), None)
+
+
+def _beside(usable: list[Dataset], chosen: Dataset) -> tuple[Dataset | None, Dataset | None]:
+    """What came in the same message to be tested on, and to be watched while training.
+
+    A validation file without a test file beside it is what the result is tested on.
+    """
+    beside = [
+        row
+        for row in usable
+        if row.id != chosen.id and row.message_ts == chosen.message_ts and row.channel_id == chosen.channel_id
+    ]
+    test = next((row for row in beside if row.role is DatasetRole.TEST), None)
+    validation = next((row for row in beside if row.role is DatasetRole.VALIDATION), None)
+    return (test, validation) if test is not None else (validation, None)
+
+
+def _free_name(dataset: Dataset) -> str:
+    stem = re.sub(r"\.(jsonl?|csv|tsv|txt)$", "", dataset.name.lower())
+    stem = re.sub(r"[-_. ]*(train|training|data|dataset)$", "", stem)
+    stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "model"
+    version = f"-v{dataset.version}"
+    return stem[: MOST_NAME_CHARACTERS - len(version)].rstrip("-") + version
