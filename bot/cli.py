@@ -1,6 +1,7 @@
 """The commands of `finetune-bot`. Each imports what it needs when it runs, so that all start quickly."""
 
 import json
+import logging
 import sys
 from collections import Counter
 from pathlib import Path
@@ -135,16 +136,21 @@ def convert(
 
 
 @console.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask each vendor with each workspace's credentials, too.")] = False,
+) -> None:
     """Say what is configured, what is missing and how to mend it."""
     from dataclasses import asdict
 
     from bot.doctor import examine
     from bot.settings import SlackSettings
+    from workers.logs import configure
     from workers.settings import Settings
 
-    healthy = True
-    for line in examine(Settings(), SlackSettings()):
+    settings, healthy = Settings(), True
+    configure(settings, "doctor", level=logging.ERROR)
+    for line in examine(settings, SlackSettings(), asking_vendors=ask):
         healthy = healthy and (line.ok or not line.needed)
         if as_json:
             print(json.dumps(asdict(line), ensure_ascii=False))
@@ -153,6 +159,36 @@ def doctor(as_json: AsJson = False) -> None:
         if line.mend and (not line.ok or line.what == "Slack"):
             print(f"        {line.mend}")
     raise typer.Exit(0 if healthy else 1)
+
+
+@console.command()
+def rotate_keys() -> None:
+    """Seal all vendor credentials with a new key. The one before it is kept until the next time."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from workers import credentials
+    from workers.db import Database
+    from workers.settings import Settings
+    from workers.vault import Vault
+
+    settings = Settings()
+    vault = Vault(settings.folder)
+    if not settings.database_url and not (settings.folder / "finetune-bot.db").exists():
+        raise _stop(SetupProblem(f"There is no installation in {settings.folder}. Set FINETUNE_BOT_HOME."), 1)
+    db = Database(settings.database)
+    try:
+        done = credentials.rotate(db, vault)
+    except (SetupProblem, SQLAlchemyError, OSError) as error:
+        raise _stop(error, 1) from error
+    finally:
+        db.dispose()
+    what = "the first key of FINETUNE_BOT_VAULT_KEYS" if vault.is_given else "a new key"
+    print(f"Sealed with {what}: {done.resealed} set{'s' if done.resealed != 1 else ''} of vendor credentials.")
+    if vault.is_given:
+        print("For a new key, put one before the others on every host, restart there, then run this again.")
+    for team_id, provider in done.closed:
+        print(f"Not opened by any key: {provider} of workspace {team_id}. Enter them again: /finetune keys")
+    raise typer.Exit(1 if done.closed else 0)
 
 
 @console.command()

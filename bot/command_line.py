@@ -23,6 +23,32 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Let a run rest until it is resumed."""
+
+    run_id: int
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Let a paused run go on."""
+
+    run_id: int
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show a run's card."""
+
+    run_id: int
+
+
+@dataclass(frozen=True)
+class Keys:
+    """List the vendor credentials, to add and replace them."""
+
+
+@dataclass(frozen=True)
 class DataList:
     """List the datasets that can be used here."""
 
@@ -64,10 +90,13 @@ class Help:
 
 
 Data = DataList | DataShow | DataDiff | DataDelete | DataAdd
-Command = Start | Status | Cancel | Data | Help
+OneRun = Cancel | Pause | Resume | Show
+Command = Start | Status | OneRun | Keys | Data | Help
 
 NAMES = {"start": "start", "new": "start", "status": "status", "list": "status", "runs": "status", "cancel": "cancel",
-         "stop": "cancel", "data": "data", "datasets": "data", "dataset": "data", "help": "help"}  # fmt: skip
+         "stop": "cancel", "pause": "pause", "hold": "pause", "resume": "resume", "continue": "resume", "show": "show",
+         "run": "show", "keys": "keys", "key": "keys", "credentials": "keys", "vendors": "keys", "data": "data",
+         "datasets": "data", "dataset": "data", "help": "help"}  # fmt: skip
 """What may be typed, and which command it is."""
 
 
@@ -82,20 +111,25 @@ def parse(text: str) -> Command:
         close = difflib.get_close_matches(typed, NAMES, n=1)
         hint = f" Did you mean “{NAMES[close[0]]}”?" if close else ""
         return Help(f"There is no command “{words[0][:40]}”.{hint}")
-    if name == "cancel":
-        return _cancel(words[1:])
+    if name in OF_ONE_RUN:
+        return _of_one_run(name, words[1:])
     if name == "data":
         return _data(words[1:])
-    if name == "start":
-        return Start()
-    return Status() if name == "status" else Help()
+    plain: dict[str, Command] = {"start": Start(), "status": Status(), "keys": Keys()}
+    return plain.get(name, Help())
 
 
-def _cancel(rest: list[str]) -> Command:
+OF_ONE_RUN: dict[str, type[OneRun]] = {"cancel": Cancel, "pause": Pause, "resume": Resume, "show": Show}
+"""The commands that need a run's number."""
+
+
+def _of_one_run(name: str, rest: list[str]) -> Command:
+    rest = rest[1:] if rest[:1] == ["run"] else rest
     number = re.fullmatch(r"#?(\d{1,9})", rest[0]) if len(rest) == 1 else None
     if number is None:
-        return Help("Which run? Its number is on its card, as in: /finetune cancel 12")
-    return Cancel(int(number[1]))
+        about_data = " A dataset is shown by: /finetune data show NAME" if name == "show" and rest else ""
+        return Help(f"Which run? Its number is on its card, as in: /finetune {name} 12{about_data}")
+    return OF_ONE_RUN[name](int(number[1]))
 
 
 DATA_NAMES = {"list": "list", "show": "show", "diff": "diff", "compare": "diff", "delete": "delete", "remove": "delete",

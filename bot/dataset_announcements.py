@@ -6,14 +6,15 @@ from typing import Any
 from sqlmodel import Session, select
 
 from bot import escape
-from bot.blocks import dataset_list, dataset_report, lengths, thread_import
+from bot.blocks import dataset_list, dataset_report, job_file, lengths, thread_import
 from bot.blocks.elements import Block, Drawn, context, section
 from bot.blocks.findings import counted
-from workers import consents, datasets
+from workers import consents, datasets, job_files
 from workers.dataprep.convert import TARGETS
+from workers.runs.job_file import write
 from workers.settings import Settings
 from workers.storage import Storage
-from workers.tables import Announcement, Consent, Dataset, Derivation, ThreadImport, Upload
+from workers.tables import Announcement, Consent, Dataset, Derivation, JobFile, Run, ThreadImport, Upload
 
 Renderer = Callable[[Session, Settings, Announcement], Drawn]
 
@@ -102,7 +103,23 @@ def _consent(session: Session, _settings: Settings, row: Announcement) -> Drawn:
     return thread_import.question(wanted, consent, str(row.data.get("link") or ""))
 
 
+def _job_file(session: Session, _settings: Settings, row: Announcement) -> Drawn:
+    return job_file.draw(session.get_one(JobFile, row.subject_id))
+
+
+def _run_as_job_file(session: Session, _settings: Settings, row: Announcement) -> Drawn:
+    run = session.get_one(Run, row.subject_id)
+    written = write(run, job_files.datasets_of(session, run))
+    return Drawn(
+        text=f"The plan of {escape.plain(run.name, 60)} as a job file",
+        file_name=f"job-{run.id}.yml",
+        file=written.encode(),
+    )
+
+
 RENDERERS: dict[str, Renderer] = {
+    "job_file": _job_file,
+    "run_as_job_file": _run_as_job_file,
     "dataset_report": _dataset_report,
     "length_histogram": _lengths,
     "conversion": _conversion,

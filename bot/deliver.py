@@ -7,6 +7,7 @@ after a doubtful attempt the thread is read first: what is found there is adopte
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
@@ -16,16 +17,17 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlmodel import Session, select
 
-from bot import dataset_announcements
-from bot.blocks import endpoint, evaluation, loss_curve, run_card, words
+from bot import dataset_announcements, hosting_announcements
+from bot.blocks import evaluation, keys_form, loss_curve, rehome, run_card, words
 from bot.blocks.elements import Drawn
 from workers import announcements
 from workers.announcements import Trouble
 from workers.context import Context
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
+from workers.runs.rehome import offers_of
 from workers.settings import Settings
-from workers.tables import Announcement, Endpoint, Evaluation, Run, RunMetric
+from workers.tables import Announcement, Evaluation, Run, RunMetric
 
 log = structlog.get_logger()
 
@@ -103,27 +105,38 @@ def _evaluation(session: Session, _settings: Settings, row: Announcement) -> Dra
     return evaluation.draw(run, done.summary)
 
 
-def _endpoint(session: Session, settings: Settings, row: Announcement) -> Drawn:
-    return endpoint.draw(session.get_one(Endpoint, row.subject_id), settings.public_gateway)
+def _credential_checked(_session: Session, _settings: Settings, row: Announcement) -> Drawn:
+    return keys_form.outcome(row.data)
 
 
 def _note(_session: Session, _settings: Settings, row: Announcement) -> Drawn:
     return words.note(str(row.data["text"]))
 
 
-def _problem_message(_session: Session, _settings: Settings, row: Announcement) -> Drawn:
+def _problem_message(session: Session, settings: Settings, row: Announcement) -> Drawn:
     data = row.data
-    return words.problem(str(data["title"]), str(data["text"]), str(data.get("error_id") or ""))
+    drawn = words.problem(str(data["title"]), str(data["text"]), str(data.get("error_id") or ""))
+    run = session.get(Run, row.subject_id) if row.slot.startswith("run:") and row.subject_id is not None else None
+    if run is None or run.status is not RunStatus.FAILED:
+        return drawn
+    return replace(drawn, blocks=[*drawn.blocks, *rehome.buttons(offers_of(session, settings, run))])
+
+
+def _retiring(session: Session, settings: Settings, row: Announcement) -> Drawn:
+    run = session.get_one(Run, row.subject_id)
+    return rehome.retiring(run, row.data, offers_of(session, settings, run))
 
 
 _RENDERERS: dict[str, Callable[[Session, Settings, Announcement], Drawn]] = {
     **dataset_announcements.RENDERERS,
+    **hosting_announcements.RENDERERS,
     "run_card": _run_card,
+    "credential_checked": _credential_checked,
     "loss_curve": _loss_curve,
     "evaluation_summary": _evaluation,
-    "endpoint": _endpoint,
     "note": _note,
     "problem": _problem_message,
+    "retiring": _retiring,
 }
 
 
@@ -154,9 +167,7 @@ def _post(client: WebClient, claimed: Announcement, drawn: Drawn, thread_ts: str
 
     def send(blocks: list[dict[str, Any]]) -> Any:
         if claimed.only_for:
-            return client.chat_postEphemeral(
-                channel=claimed.channel_id, user=claimed.only_for, text=drawn.text, blocks=blocks, thread_ts=thread_ts
-            )["message_ts"]
+            return _privately(client, claimed, drawn, blocks, thread_ts)
         return client.chat_postMessage(
             channel=claimed.channel_id,
             text=drawn.text,
@@ -169,6 +180,21 @@ def _post(client: WebClient, claimed: Announcement, drawn: Drawn, thread_ts: str
         )["ts"]
 
     return str(_with_or_without_blocks(send, drawn, claimed))
+
+
+def _privately(
+    client: WebClient, claimed: Announcement, drawn: Drawn, blocks: list[dict[str, Any]], thread_ts: str | None
+) -> Any:
+    """Show it to one person only: directly, where the bot or the person is not in the channel (any more)."""
+    quiet: dict[str, Any] = {"text": drawn.text, "blocks": blocks}
+    try:
+        return client.chat_postEphemeral(
+            channel=claimed.channel_id, user=claimed.only_for, thread_ts=thread_ts, **quiet
+        )["message_ts"]
+    except SlackApiError as error:
+        if error.response.get("error") not in {"channel_not_found", "not_in_channel", "user_not_in_channel"}:
+            raise
+    return client.chat_postMessage(channel=claimed.only_for, unfurl_links=False, unfurl_media=False, **quiet)["ts"]
 
 
 def _with_or_without_blocks(send: Callable[[list[dict[str, Any]]], Any], drawn: Drawn, claimed: Announcement) -> Any:

@@ -32,8 +32,10 @@ class Line:
     needed: bool = True
 
 
-def examine(settings: Settings, slack: SlackSettings) -> Iterator[Line]:
-    """Look at everything that this machine needs, one line each."""
+def examine(settings: Settings, slack: SlackSettings, *, asking_vendors: bool = False) -> Iterator[Line]:
+    """Look at everything that this machine needs, one line each; vendors are asked only where that is wished."""
+    from bot import doctor_vendors
+
     for look in (_python, _training, _base_model):
         yield look()
     yield _disk(settings)
@@ -42,6 +44,7 @@ def examine(settings: Settings, slack: SlackSettings) -> Iterator[Line]:
     yield _port("gateway", settings.gateway_host, settings.gateway_port, "FINETUNE_BOT_GATEWAY_PORT")
     yield _port("model server", "127.0.0.1", settings.serve_port, "FINETUNE_BOT_SERVE_PORT")
     yield from _slack(slack)
+    yield from doctor_vendors.examine(settings, wanting_answers=asking_vendors)
 
 
 def _python() -> Line:

@@ -51,7 +51,7 @@ def manifest(*, socket_mode: bool, url: str = "") -> dict[str, Any]:
                 {
                     "command": "/finetune",
                     "description": "Fine-tune a model",
-                    "usage_hint": "start | status | data | cancel 12 | help",
+                    "usage_hint": "start | status | show 12 | data | cancel 12 | pause 12 | resume 12 | keys | help",
                     "should_escape": False,
                     **address,
                 }

@@ -8,6 +8,7 @@ from typing import Any
 Json = Mapping[str, Any]
 
 _LINK = re.compile(r"<(https?://[^|>]+)\|([^>]+)>|<(https?://[^|>]+)>")
+_DATE = re.compile(r"<!date\^\d+\^[^|>]*\|([^>]*)>")
 _MARK = re.compile(r"(?<![\w*])\*([^*\n]+)\*(?![\w*])|(?<![\w_])_([^_\n]+)_(?![\w_])")
 _EMOJI = {
     "white_check_mark": "✅", "warning": "⚠️", "x": "❌", "eyes": "👀", "hourglass_flowing_sand": "⏳", "tada": "🎉",
@@ -17,6 +18,7 @@ _EMOJI = {
 
 def plain(text: str) -> str:
     """Slack's markup as plain text."""
+    text = _DATE.sub(lambda found: found[1], text)
     text = _LINK.sub(lambda found: found[2] or found[1] or found[3], text)
     text = _MARK.sub(lambda found: found[1] or found[2], text)
     text = re.sub(r":([a-z0-9_+-]+):", lambda found: _EMOJI.get(found[1], found[0]), text)

@@ -84,10 +84,11 @@ def overflow(action_id: str, options: Sequence[Block], *, confirm: Block | None 
     return made | ({"confirm": confirm} if confirm else {})
 
 
-def checkboxes(action_id: str, options: Sequence[Block]) -> Block:
-    """At most ten choices, all made at first."""
+def checkboxes(action_id: str, options: Sequence[Block], *, made: bool = True) -> Block:
+    """At most ten choices, all or none of them made at first."""
     shown = list(options[:10])
-    return {"type": "checkboxes", "action_id": action_id, "options": shown, "initial_options": shown}
+    boxes: Block = {"type": "checkboxes", "action_id": action_id, "options": shown}
+    return boxes | ({"initial_options": shown} if made else {})
 
 
 def confirm(title: str, text: str, yes: str, no: str, *, style: str = "danger") -> Block:

@@ -4,27 +4,43 @@ import time
 from collections.abc import Sequence
 
 from bot import escape
+from bot.blocks import hosting
 from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, section
-from workers.tables import ApiKey, Endpoint
+from providers.prices import Price
+from workers.hosting.estimate import must_deploy
+from workers.tables import ApiKey, Endpoint, EndpointStatus, HostedModel
 
 MOST_KEYS = 40
 """So many fit into one message of Slack's."""
 
 
-def draw(endpoint: Endpoint, gateway: str) -> Drawn:
-    """The endpoint's message; `gateway` is the address as people reach it."""
+def draw(
+    endpoint: Endpoint, gateway: str, hosted: HostedModel | None = None, longer: Price | None = None
+) -> Drawn:
+    """The endpoint's message; `gateway` is the address as people reach it.
+
+    `hosted`: where it must be hosted. `longer`: the tier to go on in where the vendor itself would end it.
+    """
     name = escape.mrkdwn(endpoint.name, 60)
+    if endpoint.status is EndpointStatus.DELETED:
+        return Drawn(text=f"🗑️ {name} is deleted.", blocks=[section(f"🗑️ *{name}* is deleted: nobody answers here.")])
+    awake = endpoint.status is EndpointStatus.ACTIVE
+    text = f"💬 {name} is ready to chat: reply in this thread." if awake else f"😴 {name} is asleep."
+    first = f"💬 *{name}* is ready. *Reply in this thread* and it answers." if awake else f"😴 *{name}* is asleep."
+    leased = must_deploy(endpoint.provider)
     return Drawn(
-        text=f"💬 {name} is ready to chat: reply in this thread.",
+        text=text,
         blocks=[
-            section(f"💬 *{name}* is ready. *Reply in this thread* and it answers."),
+            section(first),
+            *([section(hosting.line(hosted))] if leased else []),
             section(
                 "For programs, it speaks OpenAI's chat protocol:\n"
                 f"• address `{escape.code(gateway)}/v1`\n• model `{escape.code(endpoint.model, 120)}`"
             ),
             actions(
+                *(hosting.buttons(endpoint, hosted, longer) if leased else []),
                 button("Get an API key", "endpoint_key", str(endpoint.id)),
-                button("Keys", "endpoint_keys", str(endpoint.id)),
+                button("Your API keys", "endpoint_keys", str(endpoint.id)),
             ),
             context("A key is shown once, to you alone."),
         ],

@@ -41,10 +41,13 @@ def draw(run: Run, summary: Mapping[str, Any]) -> Drawn:
 
 def _scores(summary: Mapping[str, Any]) -> Block:
     base, tuned = summary["base"], summary["tuned"]
-    rows = [["Measure", "Base model", "Tuned model"]]
+    original = summary.get("original") or {}
+    head = [f"Run {original['run']} ({original['where']})"] if original else []
+    rows = [["Measure", "Base model", "Tuned model", *head]]
     for name, label in LABELS.items():
         if name in tuned:
-            rows.append([label, _percent(base[name], name), _percent(tuned[name], name)])
+            there = [_percent(original["scores"][name], name)] if original else []
+            rows.append([label, _percent(base[name], name), _percent(tuned[name], name), *there])
     return table(rows)
 
 

@@ -1,18 +1,41 @@
-"""The app's home tab: how to begin, one's runs, one's datasets."""
+"""The app's home tab: how to begin, one's runs, one's endpoints and what they cost, one's datasets."""
 
 from collections.abc import Sequence
 
 from bot import escape
-from bot.blocks import words
-from bot.blocks.elements import Block, context, divider, header, section
-from workers.tables import Dataset, Run
+from bot.blocks import hosting, words
+from bot.blocks.elements import Block, actions, context, divider, header, section
+from workers.hosting.estimate import must_deploy
+from workers.tables import Dataset, Endpoint, HostedModel, Run
+
+MOST_ENDPOINTS = 10
 
 
-def draw(runs: Sequence[Run], datasets: Sequence[Dataset]) -> Block:
+def draw(
+    runs: Sequence[Run],
+    datasets: Sequence[Dataset],
+    endpoints: Sequence[tuple[Endpoint, HostedModel | None]] = (),
+) -> Block:
     """The view to publish."""
     blocks: list[Block] = [header("Finetune Bot"), *words.help_text().blocks, divider(), header("Your runs")]
     blocks += words.runs(runs).blocks or [context("None yet.")]
+    blocks.append(header("Your endpoints"))
+    for endpoint, hosted in endpoints[:MOST_ENDPOINTS]:
+        blocks += _endpoint(endpoint, hosted)
+    if len(endpoints) > MOST_ENDPOINTS:
+        blocks.append(context(f"and {len(endpoints) - MOST_ENDPOINTS} older ones, in the threads of their runs"))
+    elif not endpoints:
+        blocks.append(context("None yet: a run that is ready has one."))
     blocks.append(header("Your datasets"))
     lines = [f"• {escape.mrkdwn(one.name, 80)} v{one.version} · {one.examples:,} examples" for one in datasets[:10]]
     blocks.append(section("\n".join(lines)) if lines else context("None yet: attach a file to a message in a channel."))
     return {"type": "home", "blocks": blocks}
+
+
+def _endpoint(endpoint: Endpoint, hosted: HostedModel | None) -> list[Block]:
+    name = f"*{escape.mrkdwn(endpoint.name, 60)}*"
+    if not must_deploy(endpoint.provider):
+        return [section(f"{name}\n✅ answers, whenever it is asked")]
+    shown = section(f"{name}\n{hosting.line(hosted)}")
+    buttons = hosting.buttons(endpoint, hosted)
+    return [shown, actions(*buttons)] if buttons else [shown]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from workers.tables import RunMetric
 
 SMOOTHING = 0.85
+FEW = 8
+"""So few points are drawn as points: a vendor may tell the loss at some steps only."""
 
 
 def png(name: str, metrics: Sequence[RunMetric]) -> bytes:
@@ -18,7 +20,8 @@ def png(name: str, metrics: Sequence[RunMetric]) -> bytes:
     axes = figure.add_subplot()
     if points:
         steps, losses = zip(*points, strict=True)
-        axes.plot(steps, losses, color="#9cc3e6", linewidth=1, label="training loss, each step")
+        few = "o" if len(points) < FEW else ""  # a line through one point is not to be seen
+        axes.plot(steps, losses, color="#9cc3e6", linewidth=1, marker=few, label="training loss, each step told")
         axes.plot(steps, _smooth(losses), color="#1264a3", linewidth=2.2, label="running mean")
     if validation:
         steps, losses = zip(*validation, strict=True)

@@ -1,9 +1,12 @@
 """A run's card: one message, edited in place from the queue to the end."""
 
+import time
+
 from bot import escape
-from bot.blocks.elements import Block, Drawn, actions, bar, button, confirm, context, section
+from bot.blocks.elements import Block, Drawn, actions, bar, button, confirm, context, option, overflow, section
+from providers.prices import vendor
 from workers.run_status import FINAL, RunStatus
-from workers.runs import division
+from workers.runs import actual, division, lifecycle
 from workers.runs.choices import Choices
 from workers.runs.cost import duration
 from workers.tables import Run
@@ -31,12 +34,19 @@ def draw(run: Run, *, ahead: int = 0) -> Drawn:
     mark, state = STATES[run.status]
     if run.status is RunStatus.QUEUED and ahead:
         state = f"In the queue, {ahead} before it"
+    if run.status is RunStatus.TRAINING and run.pause_requested:
+        state = "Pausing"
+    if run.status is RunStatus.PAUSED and not run.pause_requested:
+        state = "Going on after a pause"
     name = escape.mrkdwn(run.name, 60)
     title = f"{mark} *{name}* · {state}"
     blocks: list[Block] = [section(title)]
     figures = _figures(run)
     if figures:
         blocks.append(section("\n".join(figures)))
+    troubles = _troubles(run)
+    if troubles:
+        blocks.append(section("\n".join(troubles)))
     if run.status is RunStatus.READY:
         lines = [escape.mrkdwn(str(run.progress.get("verdict") or ""), 600)]
         if division.part_of(run) is None:  # a short run of a cross-check has no model that is kept
@@ -46,37 +56,133 @@ def draw(run: Run, *, ahead: int = 0) -> Drawn:
     if run.status_reason:
         blocks.append(section(escape.mrkdwn(run.status_reason, 600)))
     blocks.append(context(_footer(run)))
+    buttons = _buttons(run)
+    if buttons:
+        blocks.append(actions(*buttons))
+    return Drawn(text=f"{mark} {escape.mrkdwn(run.name, 60)}: {state}", blocks=blocks)
+
+
+def _buttons(run: Run) -> list[Block]:
+    """What can be done about the run now."""
+    made: list[Block] = []
+    number = str(run.id)
+    if run.status is RunStatus.TRAINING and not run.pause_requested and lifecycle.can_pause(run):
+        made.append(button("Pause", "run_pause", number))
+    if run.status is RunStatus.PAUSED or (run.status is RunStatus.TRAINING and run.pause_requested):
+        made.append(button("Resume", "run_resume", number))
     if run.status not in FINAL and run.status is not RunStatus.CANCELLING:
         question = confirm(
             "Cancel this run?", "Training ends within seconds. Its data and figures stay.", "Cancel the run", "Go on"
         )
-        blocks.append(actions(button("Cancel", "run_cancel", str(run.id), style="danger", confirm=question)))
-    return Drawn(text=f"{mark} {escape.mrkdwn(run.name, 60)}: {state}", blocks=blocks)
+        made.append(button("Cancel", "run_cancel", number, style="danger", confirm=question))
+    if run.status is RunStatus.READY and run.progress.get("checkpoints"):
+        made.append(button("Checkpoints", "run_checkpoints", number))
+    if run.status.is_final and division.part_of(run) is None:
+        made.append(button("Job file", "run_job_file", number))
+    if run.status.is_final and run.tuned_model and not run.progress.get("deleting_model"):
+        question = confirm(
+            "Delete the tuned model?",
+            f"{vendor(run.provider).text} deletes it and its checkpoints for ever, and nothing answers with it any "
+            "more. Its data and figures stay here.",
+            "Delete it",
+            "Keep it",
+        )
+        choice = option("Delete the tuned model", f"delete_model:{number}")
+        made.append(overflow("run_more", [choice], confirm=question))
+    return made
 
 
 def _figures(run: Run) -> list[str]:
-    """The bar with step and epoch, then the loss and the speed; nothing before there is a first step."""
+    """The bar with step and epoch, then the losses and the speed, then what it is at; nothing before there is any."""
+    lines = [line for line in (_how_far(run), _numbers(run)) if line]
+    stage = _stage(run)
+    return [*lines, f"_{escape.mrkdwn(stage, 200)}_"] if stage else lines
+
+
+def _how_far(run: Run) -> str:
+    """Step and epoch, with a bar where the end is known. Vendors say as much as they like."""
     progress = run.progress
     step, total = int(progress.get("step") or 0), int(progress.get("total_steps") or 0)
-    stage = str(progress.get("stage") or "")
-    lines = []
-    if total:
-        epochs = float(progress.get("total_epochs") or Choices.from_json(run.plan).number("epochs") or 0)
-        epoch = f" · epoch {float(progress['epoch']):.1f} of {epochs:g}" if progress.get("epoch") is not None else ""
-        lines.append(f"`{bar(step / total)}` step {step:,} of {total:,}{epoch}")
-    numbers = []
+    epochs = float(progress.get("total_epochs") or Choices.from_json(run.plan).number("epochs") or 0)
+    parts = []
+    if total > 0:
+        parts.append(f"`{bar(step / total)}` step {step:,} of {total:,}")
+    elif step > 0:
+        parts.append(f"step {step:,}")
+    if progress.get("epoch") is not None and (parts or progress["epoch"] > 0):
+        parts.append(f"epoch {float(progress['epoch']):.1f}" + (f" of {epochs:g}" if epochs else ""))
+    if progress.get("trained_tokens"):
+        parts.append(f"{int(progress['trained_tokens']):,} tokens trained")
+    return " · ".join(parts)
+
+
+def _numbers(run: Run) -> str:
+    progress = run.progress
+    parts = []
     if progress.get("loss") is not None:
         first = f" (from {float(progress['first_loss']):.2f})" if progress.get("first_loss") is not None else ""
-        numbers.append(f"loss {float(progress['loss']):.3f}{first}")
+        parts.append(f"loss {float(progress['loss']):.3f}{first}")
+    if progress.get("validation_loss") is not None:
+        parts.append(f"validation loss {float(progress['validation_loss']):.3f}")
     if progress.get("tokens_per_second"):
-        numbers.append(f"{float(progress['tokens_per_second']):,.0f} tokens/s")
+        parts.append(f"{float(progress['tokens_per_second']):,.0f} tokens/s")
     if run.status is RunStatus.TRAINING and progress.get("eta_seconds"):
-        numbers.append(f"about {duration(float(progress['eta_seconds']))} left")
-    if numbers:
-        lines.append(" · ".join(numbers))
-    if stage and run.status in {RunStatus.TRAINING, RunStatus.EVALUATING, RunStatus.SUBMITTING}:
-        lines.append(f"_{escape.mrkdwn(stage, 200)}_")
+        parts.append(f"about {duration(float(progress['eta_seconds']))} left")
+    return " · ".join(parts)
+
+
+def _stage(run: Run) -> str:
+    """What it is doing, in the provider's words."""
+    if run.status not in {RunStatus.TRAINING, RunStatus.DEPLOYING, RunStatus.EVALUATING, RunStatus.SUBMITTING}:
+        return ""
+    progress = run.progress
+    unknown = str(progress.get("unknown_status") or "")
+    if unknown:
+        return f"{vendor(run.provider).text} calls its state “{unknown}”, which is new to us. It is watched on."
+    return str(progress.get("stage") or "")
+
+
+def _troubles(run: Run) -> list[str]:
+    """What keeps the vendor from answering us, since when, and what to do about it."""
+    lines = []
+    if run.progress.get("deleting_model"):
+        lines.append("🗑️ The tuned model is being deleted.")
+    trouble = run.progress.get("trouble")
+    if not isinstance(trouble, dict) or run.status.is_final:
+        return lines
+    name = escape.mrkdwn(vendor(run.provider).text, 60)
+    since = _clock(float(trouble.get("since") or 0.0))
+    said = escape.mrkdwn(str(trouble.get("words") or ""), 400)
+    begun = run.provider_job_id not in {"", "?"}
+    goes_on = "Nothing is lost: " + ("the training goes on there, and" if begun else "")
+    match trouble.get("kind"):
+        case "refused":
+            lines.append(
+                f"🔑 *{name} refuses the credentials since {since}: an admin must renew them (`/finetune keys`).* "
+                f"{goes_on} it is looked at again every five minutes for a day. {said}"
+            )
+        case "limited":
+            until = _clock(float(trouble.get("until") or 0.0))
+            lines.append(f"🐢 {name} asks us to slow down. It is asked again at {until}; nothing needs to be done.")
+        case "broken":
+            error_id = escape.code(str(trouble.get("error_id") or ""), 40)
+            lines.append(
+                f"⚠️ Since {since} there is a fault on our side in reading {name}'s answers (error id `{error_id}`: an "
+                f"admin finds it in the logs). {goes_on} it is looked at again and again."
+            )
+        case kind:
+            what = "does not answer" if kind == "away" else "does not take our questions"
+            lines.append(f"📡 *{name} {what} since {since}.* {goes_on} it is asked again and again. {said}")
+    if run.status is RunStatus.CANCELLING:
+        lines.append(f"The wish to cancel is repeated until {name} has heard it; until then it may go on, and cost.")
     return lines
+
+
+def _clock(at: float) -> str:
+    """A time of the day, with the date where it is not today."""
+    moment, now = time.gmtime(at), time.gmtime()
+    today = (moment.tm_year, moment.tm_yday) == (now.tm_year, now.tm_yday)
+    return time.strftime("%H:%M UTC" if today else "%-d %b, %H:%M UTC", moment)
 
 
 def _footer(run: Run) -> str:
@@ -84,9 +190,9 @@ def _footer(run: Run) -> str:
     parts = [f"Run {run.id} by {who}", escape.mrkdwn(run.base_model.split("/")[-1], 60)]
     if run.started_at and run.trained_at:
         parts.append(f"trained in {duration(run.trained_at - run.started_at)}")
-    price = str(run.cost.get("price") or "")
+    price = actual.words(run) or str(run.cost.get("price") or "")
     if price:
-        parts.append(escape.mrkdwn(price, 80))
+        parts.append(escape.mrkdwn(price, 200))
     if run.error_id:
         parts.append(f"error id {run.error_id}")
     return " · ".join(parts)

@@ -1,17 +1,21 @@
-"""The form that starts a run, filled in when it opens, and the confirmation with cost and plan."""
+"""The form that starts a run: filled in when it opens, drawn anew when the provider or the dataset changes.
+
+What the person typed stays, as Slack keeps it where block and action stay. So a control whose meaning depends on the
+provider has the provider in its action's name: another provider's control begins anew.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from typing import Any
 
 from bot import escape
 from bot.blocks.dataset_report import ROLES
 from bot.blocks.elements import (
     Block,
+    actions,
+    button,
     context,
     field_block,
-    fields,
     modal,
     number_input,
     option,
@@ -19,16 +23,20 @@ from bot.blocks.elements import (
     select,
     text_input,
 )
-from providers.base import AUTO, Hyperparameter, Knob
+from providers import prices
+from providers.base import AUTO, Hyperparameter, Knob, Method
+from providers.capabilities import CAPABILITIES
+from providers.retirements import Notice
 from workers.dataprep.split import LEAST_TO_HOLD_OUT
-from workers.errors import InvalidPlan
-from workers.runs.billing import Count
 from workers.runs.choices import FOLDS, Choices, TestOn
-from workers.runs.cost import Estimate, Offer
-from workers.runs.leaks import Leaks
+from workers.runs.grading import MOST_CHARACTERS
+from workers.runs.offered import OTHER
 from workers.runs.plan import StartForm
 from workers.tables import Dataset
 
+REDRAW = "start_redraw"
+"""How the actions begin whose change draws the form anew."""
+ADVANCED = "start_advanced"
 ATTACH = "attach"
 """The choice of attaching a test file first."""
 NOTHING_WATCHED = "nothing"
@@ -37,10 +45,6 @@ TESTS = (
     (TestOn.HELD_OUT, "Part of the training data", "a share is kept back, never trained on"),
     (TestOn.CROSS_CHECK, f"Cross-checking, {FOLDS} short runs more", "tests on every example; 3 times the training"),
     (TestOn.NOTHING, "Nothing: train without a test", "nothing can be claimed about the result"),
-)
-HOW_TO_ATTACH = (
-    "Attach the test file to a message in this channel, ideally together with the training file. When its report is "
-    "there, open this form again and choose it here."
 )
 
 
@@ -54,11 +58,55 @@ def nothing(problems: Sequence[str]) -> Block:
     return modal("start_nothing", "Start fine-tuning", [section(escape.mrkdwn(one)) for one in problems])
 
 
-def draw(form: StartForm, channel_id: str) -> Block:
-    """The form around its proposed choices."""
+def draw(form: StartForm, channel_id: str, *, draft: int = 0, advanced: bool = False) -> Block:
+    """The form around its choices. `draft` is where they are kept; `advanced`: with the settings few people need."""
     if form.choices is None:
         return nothing(form.problems)
     choices = form.choices
+    places = select(REDRAW, [_option(one) for one in form.providers], choices.provider)
+    blocks = [
+        *_notes(form.notes),
+        *_data(form, choices),
+        field_block("provider", "Where", places, dispatch=True),
+        *(section(f"⚠️ {escape.mrkdwn(one, 600)}") for one in form.warnings),
+        *_model(form, choices),
+        *notices(form.notices),
+        *_options(form, choices),
+        *_knobs(choices, advanced=advanced),
+        context(
+            "Everything is filled in sensibly: if in doubt, just go on. Nothing starts before you have seen the plan."
+        ),
+    ]
+    metadata = json.dumps({"channel": channel_id, "draft": draft, "advanced": advanced})
+    return modal(
+        "start_form", "Start fine-tuning", blocks, submit="See plan and cost", close="Not now", metadata=metadata
+    )
+
+
+def opened(view: Mapping[str, Any]) -> tuple[str, int, bool]:
+    """The channel of a form of ours, where its choices are kept, and whether it shows the advanced settings."""
+    data = json.loads(view.get("private_metadata") or "{}")
+    return str(data.get("channel") or ""), int(data.get("draft") or 0), bool(data.get("advanced"))
+
+
+def notices(some: Sequence[Notice]) -> list[Block]:
+    """What is over and what will be, with the page that says so, and the oldest day that it was read for it."""
+    if not some:
+        return []
+    pages = {one.url: one.source for one in sorted(some, key=lambda one: one.as_of, reverse=True)}
+    lines = [f"{'⛔' if one.closed else '⏰'} {escape.mrkdwn(one.words, 300)}" for one in some]
+    read = ", ".join(f"<{url}|{escape.mrkdwn(source, 100)}>" for url, source in pages.items())
+    return [context("\n".join(lines) + f"\nRead in: {read}")]
+
+
+def _notes(notes: Sequence[str]) -> list[Block]:
+    if not notes:
+        return []
+    return [section("\n".join(f"• {escape.mrkdwn(one, 250)}" for one in notes[:10]))]
+
+
+def _data(form: StartForm, choices: Choices) -> list[Block]:
+    """What is learnt from, tested on and watched; name and goal."""
     datasets = [_dataset_option(row) for row in form.datasets]
     tests = [
         *(option(text, str(value), description) for value, text, description in TESTS),
@@ -72,8 +120,8 @@ def draw(form: StartForm, channel_id: str) -> Block:
         *datasets,
     ]
     watching = choices.validation_dataset_id or (HELD_OUT_WATCHED if choices.hold_out_validation else NOTHING_WATCHED)
-    blocks = [
-        field_block("dataset_id", "Learn from", select("value", datasets, str(choices.dataset_id))),
+    return [
+        field_block("dataset_id", "Learn from", select(REDRAW, datasets, str(choices.dataset_id)), dispatch=True),
         field_block("test_dataset_id", "Test the result on", select("value", tests[:100], test), hint=_hint(form)),
         field_block(
             "validation_dataset_id",
@@ -88,31 +136,92 @@ def draw(form: StartForm, channel_id: str) -> Block:
             text_input("value", choices.goal, placeholder="e.g. always answer with a JSON list", most=300),
             optional=True,
         ),
-        field_block("provider", "Where", select("value", [_option(one) for one in form.providers], choices.provider)),
-        field_block(
-            "base_model", "Base model", select("value", [_option(one) for one in form.base_models], choices.base_model)
-        ),
-        *(_knob(one, choices.knob(one.name)) for one in choices.usable_knobs),
-        context(
-            "Everything is filled in sensibly: if in doubt, just go on. Nothing starts before you have seen the plan."
-        ),
     ]
-    metadata = json.dumps({"channel": channel_id})
-    return modal(
-        "start_form", "Start fine-tuning", blocks, submit="See plan and cost", close="Not now", metadata=metadata
-    )
 
 
-def _knob(knob: Knob, value: Hyperparameter | None) -> Block:
+def _model(form: StartForm, choices: Choices) -> list[Block]:
+    """The base model; one that is not listed is typed."""
+    listed = [_option(one) for one in form.base_models]
+    other = choices.base_model not in {one.value for one in form.base_models} or choices.base_model == OTHER
+    chosen = OTHER if other else choices.base_model
+    action = f"{REDRAW}_{choices.provider}"
+    blocks = [field_block("base_model", "Base model", select(action, listed, chosen), dispatch=True)] if listed else []
+    if other and any(one.value == OTHER for one in form.base_models):
+        typed = "" if choices.base_model == OTHER else choices.base_model
+        field = text_input(choices.provider, typed, placeholder=_model_example(choices.provider), most=199)
+        blocks.append(field_block("other_model", "The model's name there", field, hint=_model_hint(choices.provider)))
+    return blocks
+
+
+def _model_example(provider: str) -> str:
+    if provider == "azure_ml":
+        return "azureml://registries/azureml/models/NAME/versions/1"
+    return "ft:gpt-4.1-mini-2025-04-14:…" if provider == "openai" else "gpt-4.1-mini-2025-04-14"
+
+
+def _model_hint(provider: str) -> str:
+    if provider == "azure_ml":
+        return "The model's address in a registry, as the vendor's model catalogue shows it."
+    return "A base model, or one that was tuned before, to go on with. Its price is not known here."
+
+
+def _options(form: StartForm, choices: Choices) -> list[Block]:
+    """What only this vendor knows."""
+    known = CAPABILITIES[choices.provider].options if choices.provider in CAPABILITIES else frozenset()
+    blocks = []
+    if "training_tier" in known and form.tiers:
+        tiers = [_option(one) for one in form.tiers]
+        chosen = str(choices.options.get("training_tier") or prices.vendor(choices.provider).tier)
+        blocks.append(
+            field_block(
+                "training_tier",
+                "Training tier",
+                select(f"tier_{choices.provider}", tiers, chosen),
+                hint="Where it is trained, and for what price. The training data goes there too.",
+            )
+        )
+    if "grader" in known and choices.method is Method.RFT:
+        grader = choices.options.get("grader")
+        text = json.dumps(grader, indent=1, ensure_ascii=False) if grader else ""
+        if len(text) > MOST_CHARACTERS:
+            blocks.append(section("*Grader*: as the job file has it; it is too long to be shown here."))
+        else:
+            field = text_input(f"grader_{choices.dataset_id}", text, multiline=True, most=MOST_CHARACTERS)
+            hint = "JSON. Says how good an answer is; {{item.…}} are the dataset's fields."
+            blocks.append(field_block("grader", "Grader", field, hint=hint))
+    if "instance_types" in known:
+        typed = ", ".join(map(str, choices.options.get("instance_types") or ()))
+        field = text_input("value", typed, placeholder="e.g. Standard_NC24ads_A100_v4", most=200)
+        hint = "Of your own quota. Empty: the vendor's serverless training."
+        blocks.append(field_block("instance_types", "Machine type", field, optional=True, hint=hint))
+    return blocks
+
+
+def _knobs(choices: Choices, *, advanced: bool) -> list[Block]:
+    """The hyperparameters; those that few people need behind a button."""
+    usable = choices.usable_knobs
+    shown = [one for one in usable if not one.advanced]
+    hidden = [one for one in usable if one.advanced]
+    blocks = [_knob(one, choices) for one in shown]
+    if hidden:
+        text = "Hide the advanced settings" if advanced else "Advanced settings"
+        blocks.append({**actions(button(text, ADVANCED, "hide" if advanced else "show")), "block_id": "advanced"})
+        blocks += [_knob(one, choices) for one in hidden] if advanced else []
+    return blocks
+
+
+def _knob(knob: Knob, choices: Choices) -> Block:
     """One hyperparameter's field; where the vendor may choose, "auto" may be typed."""
+    value: Hyperparameter | None = choices.knob(knob.name)
     chosen = knob.default if value is None else value
+    action = f"knob_{choices.provider}"
     if knob.choices:
-        field = select("value", [option(one, one) for one in knob.choices], str(chosen))
+        field = select(action, [option(one, one) for one in knob.choices], str(chosen))
     elif knob.can_auto:
-        field = text_input("value", f"{chosen}", most=20)
+        field = text_input(action, f"{chosen}", most=20)
     else:
-        field = number_input("value", float(chosen), knob.low, knob.high, decimal=not knob.whole)
-    auto = f"{AUTO}, or {knob.low:g} to {knob.high:g}" if knob.can_auto else ""
+        field = number_input(action, float(chosen), knob.low, knob.high, decimal=not knob.whole)
+    auto = f"“{AUTO}” (the vendor chooses), or {knob.low:g} to {knob.high:g}" if knob.can_auto else ""
     return field_block(knob.name, knob.text, field, hint="; ".join(filter(None, [knob.hint, auto])))
 
 
@@ -138,159 +247,3 @@ def _dataset_option(row: Dataset) -> Block:
 
 def _option(one: Any) -> Block:
     return option(escape.plain(one.text, 75), one.value, escape.plain(one.description, 75) if one.description else "")
-
-
-def read(values: Mapping[str, Any], known: Choices) -> Choices:
-    """What the person chose, over `known`. Raises ValueError for what is no number, InvalidPlan for what must wait."""
-    plain = {block: _value(state) for block, inner in values.items() for state in inner.values()}
-    test = str(plain.get("test_dataset_id") or TestOn.HELD_OUT)
-    if test == ATTACH:
-        raise InvalidPlan({"test_dataset_id": HOW_TO_ATTACH})
-    watched = str(plain.get("validation_dataset_id") or NOTHING_WATCHED)
-    return Choices(
-        dataset_id=int(plain["dataset_id"]),
-        test_dataset_id=int(test) if test.isdecimal() else None,
-        test_on=TestOn.HELD_OUT if test.isdecimal() else TestOn(test),
-        validation_dataset_id=int(watched) if watched.isdecimal() else None,
-        hold_out_validation=watched == HELD_OUT_WATCHED,
-        name=str(plain.get("name") or ""),
-        goal=str(plain.get("goal") or ""),
-        provider=str(plain.get("provider") or known.provider),
-        base_model=str(plain.get("base_model") or known.base_model),
-        method=known.method,
-        knobs=_knobs(plain, replace(known, provider=str(plain.get("provider") or known.provider))),
-        options=known.options,
-        seed=known.seed,
-    )
-
-
-def _knobs(plain: Mapping[str, Any], known: Choices) -> dict[str, Hyperparameter]:
-    """The hyperparameters that were typed. Raises InvalidPlan for what is no number."""
-    typed: dict[str, Hyperparameter] = {}
-    problems = {}
-    for knob in known.usable_knobs:
-        value = str(plain.get(knob.name) or "").strip().lower()
-        if not value:
-            continue
-        try:
-            typed[knob.name] = value if knob.choices or value == AUTO else _number(value)
-        except ValueError:
-            problems[knob.name] = "This could not be read as a number."
-    if problems:
-        raise InvalidPlan(problems)
-    return {**{name: value for name, value in known.knobs.items() if name not in typed}, **typed}
-
-
-def _number(value: str) -> int | float:
-    number = float(value)
-    return int(number) if number.is_integer() else number
-
-
-def _value(state: Mapping[str, Any]) -> Any:
-    chosen = state.get("selected_option")
-    return chosen["value"] if chosen else state.get("value")
-
-
-def comparing(external_id: str) -> Block:
-    """What is there while two files are compared; `external_id` names the window for when they are."""
-    made = modal("start_loading", "Plan and cost", [section("⏳ Comparing the test with what is learnt from …")])
-    return {**made, "external_id": external_id}
-
-
-def confirmation(
-    choices: Choices,
-    estimate: Estimate,
-    dataset: Dataset,
-    test: Dataset | None,
-    channel_id: str,
-    *,
-    leaks: Leaks | None = None,
-    elsewhere: Sequence[Offer] = (),
-    counted: Count | None = None,
-) -> Block:
-    """Plan and cost, before anything starts. Carries the choices, and what was `counted`, to the last button.
-
-    `leaks` say what of the test was also in the training data, `elsewhere` what providers that are not set up ask.
-    """
-    held = _held_out(choices, estimate, test, leaks.left_out if leaks is not None else 0)
-    watched = [f"*Watched while training*\n{estimate.validated:,} examples"] if estimate.validated else []
-    blocks = [
-        section(
-            f"*{escape.mrkdwn(choices.name, 60)}*" + (f"\n{escape.mrkdwn(choices.goal, 300)}" if choices.goal else "")
-        ),
-        fields(
-            f"*Learn from*\n{escape.mrkdwn(dataset.name, 80)}, {estimate.examples:,} examples",
-            f"*Test on*\n{held}",
-            *watched,
-            f"*Base model*\n{escape.mrkdwn(choices.base_model.split('/')[-1], 80)}",
-            f"*Where*\n{'this machine: nothing leaves it' if choices.provider == 'local' else choices.provider}",
-            f"*Method*\n{_method(choices)}",
-            f"*Steps*\n{_steps(choices, estimate)}",
-        ),
-    ]
-    if leaks is not None and leaks.words:
-        blocks.append(section(f"⚠️ {escape.mrkdwn(leaks.words, 2000)}"))
-    blocks.append(section(f"*Cost*: {escape.mrkdwn(estimate.line)}"))
-    if not estimate.exact_tokens:
-        tokenizer = escape.mrkdwn(estimate.counted_with or "another tokenizer", 60)
-        blocks.append(context(f"The tokens were counted with {tokenizer}, not as this model counts them: an estimate."))
-    if elsewhere:
-        said = " · ".join(escape.mrkdwn(offer.words, 300) for offer in elsewhere)
-        blocks.append(context(f"Elsewhere it would cost: {said}"))
-    blocks.append(context(_claim(estimate)))
-    carried = {"channel": channel_id, "choices": choices.to_json(), "counted": asdict(counted) if counted else None}
-    metadata = json.dumps(carried, ensure_ascii=False)
-    return modal("confirm_start", "Plan and cost", blocks, submit="Start", close="Back", metadata=metadata)
-
-
-def _method(choices: Choices) -> str:
-    rank = choices.number("lora_r")
-    return f"LoRA {choices.method.upper()}, rank {rank:g}" if rank else choices.method.upper()
-
-
-def _steps(choices: Choices, estimate: Estimate) -> str:
-    if not estimate.steps:
-        return f"{estimate.epochs} epochs; the provider chooses how many examples a step has"
-    return f"{estimate.steps:,}, of {choices.number('batch_size'):g} examples each"
-
-
-def _held_out(choices: Choices, estimate: Estimate, test: Dataset | None, left_out: int) -> str:
-    if estimate.short_runs:
-        return (
-            f"all {estimate.held_out:,} examples, each by one of {estimate.short_runs} short runs that has not seen it"
-        )
-    if estimate.held_out == 0:
-        chosen = choices.test_on is TestOn.NOTHING
-        return "nothing, as chosen" if chosen else "nothing: too few examples"
-    if test is None:
-        return f"{estimate.held_out:,} examples of the same file, kept back"
-    most = min(estimate.held_out, test.examples - left_out)
-    fresh = " that were not learnt from" if left_out else ""
-    return f"{escape.mrkdwn(test.name, 80)}, the first {most:,} of {test.examples - left_out:,} examples{fresh}"
-
-
-def _claim(estimate: Estimate) -> str:
-    """What the evaluation will be able to say, and what it will not."""
-    if estimate.short_runs:
-        return (
-            "The short runs are compared with the base model on what each has not seen. The model that you get learns "
-            "from everything and is not tested itself: it should do about as well, which nobody will have checked."
-        )
-    if estimate.held_out == 0:
-        return (
-            "Nothing will be tested: nobody can say afterwards whether the tuned model is better or worse than the "
-            "base model. You can chat with both and judge by eye."
-        )
-    return "The tuned model is then compared with the base model on what neither has seen."
-
-
-def opened(view: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The channel and the choices that a form of ours carries."""
-    data = json.loads(view.get("private_metadata") or "{}")
-    return str(data.get("channel") or ""), data.get("choices") or {}
-
-
-def counted(view: Mapping[str, Any]) -> Count | None:
-    """What a confirmation carries of its dataset's tokens."""
-    data = json.loads(view.get("private_metadata") or "{}").get("counted")
-    return Count(int(data["total"]), str(data["tokenizer"])) if data else None

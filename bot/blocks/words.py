@@ -11,7 +11,10 @@ COMMANDS = (
     ("start", "open the form, filled in with your newest dataset"),
     ("data", "the datasets that can be used here; `data show`, `diff`, `delete`, `add hf:owner/name@revision`"),
     ("status", "the runs of this channel"),
+    ("show NUMBER", "the card of a run, shown to you alone"),
     ("cancel NUMBER", "end a run"),
+    ("pause NUMBER", "let a run rest; `resume NUMBER` lets it go on (where its provider can)"),
+    ("keys", "vendor credentials: OpenAI, Azure OpenAI, Azure Machine Learning (for admins)"),
     ("help", "this"),
 )
 

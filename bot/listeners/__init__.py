@@ -5,11 +5,41 @@ Whatever could not be recorded is not acked. Rights are asked on every command a
 
 from slack_bolt import App
 
-from bot.listeners import actions, command, consent, datasets, files, home, shortcuts, start, threads
+from bot.listeners import (
+    actions,
+    command,
+    consent,
+    credentials,
+    datasets,
+    files,
+    home,
+    hosting,
+    job_files,
+    models,
+    rehome,
+    shortcuts,
+    start,
+    threads,
+)
 from bot.middleware import Desk
 
 
 def register(app: App, desk: Desk) -> None:
     """Register them all; the first that knows an event takes it."""
-    for module in (command, start, actions, datasets, consent, files, threads, home, shortcuts):
+    for module in (
+        command,
+        start,
+        actions,
+        datasets,
+        credentials,
+        consent,
+        hosting,
+        job_files,
+        models,
+        rehome,
+        files,
+        threads,
+        home,
+        shortcuts,
+    ):
         module.register(app, desk)

@@ -1,4 +1,7 @@
-"""Buttons of runs, endpoints and answers: start, cancel, keys, feedback. Rights are asked again on every click."""
+"""Buttons of runs, endpoints and answers: start, pause, cancel, keys, feedback.
+
+Rights are asked again on every click.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +47,22 @@ def _register_runs(app: App, desk: Desk) -> None:
         with desk.context.db.write() as session:
             arrived(session, actor, body)
             lifecycle.cancel(session, actor, number(body))
+        ack()
+
+    @app.action("run_pause")
+    def pause(ack: Ack, body: Body, context: BoltContext) -> None:
+        actor = desk.people.actor(context)
+        with desk.context.db.write() as session:
+            if arrived(session, actor, body):  # a click delivered again must not undo what was wished since
+                lifecycle.pause(session, actor, number(body))
+        ack()
+
+    @app.action("run_resume")
+    def resume(ack: Ack, body: Body, context: BoltContext) -> None:
+        actor = desk.people.actor(context)
+        with desk.context.db.write() as session:
+            if arrived(session, actor, body):
+                lifecycle.resume(session, actor, number(body))
         ack()
 
     @app.action("feedback")

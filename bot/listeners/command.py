@@ -7,12 +7,13 @@ from slack_bolt import Ack, App, BoltContext
 from sqlmodel import Session
 
 from bot import command_line
-from bot.blocks import words
+from bot.blocks import keys_form, run_card, words
 from bot.blocks.elements import Drawn
 from bot.listeners import data, start
 from bot.middleware import Desk, after_ack
-from workers import inbound
+from workers import credentials, inbound
 from workers.rights import Actor, Verb, require
+from workers.run_status import RunStatus
 from workers.runs import lifecycle
 from workers.settings import Settings
 
@@ -52,6 +53,18 @@ def carry_out(session: Session, settings: Settings, actor: Actor, wanted: comman
         case command_line.Cancel(run_id):
             run = lifecycle.cancel(session, actor, run_id)
             return words.note(f"{run.name} (run {run.id}) is {run.status}.")
+        case command_line.Pause(run_id):
+            run = lifecycle.pause(session, actor, run_id)
+            is_over = run.status is RunStatus.PAUSED
+            how = "is paused." if is_over else "is asked to pause. Its card shows when it stands still."
+            return words.note(f"{run.name} (run {run.id}) {how}")
+        case command_line.Resume(run_id):
+            run = lifecycle.resume(session, actor, run_id)
+            return words.note(f"{run.name} (run {run.id}) goes on. Its card shows how far it is.")
+        case command_line.Show(run_id):
+            return run_card.draw(lifecycle.find(session, actor, run_id))
+        case command_line.Keys():
+            return keys_form.overview(credentials.listed(session, actor))
         case command_line.Help(intro):
             return words.help_text(intro)
         case command_line.Start():

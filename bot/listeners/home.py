@@ -6,7 +6,7 @@ from slack_bolt import App, BoltContext
 
 from bot.blocks import home
 from bot.middleware import Desk
-from workers import datasets
+from workers import datasets, hosting
 from workers.runs import lifecycle
 
 
@@ -17,7 +17,16 @@ def register(app: App, desk: Desk) -> None:
     def opened(event: dict[str, Any], context: BoltContext) -> None:
         if event.get("tab") == "messages":
             return
-        actor = desk.people.actor(context, "")
-        with desk.context.db.read() as session:
-            view = home.draw(lifecycle.visible(session, actor, limit=10), datasets.visible(session, actor))
-        desk.client.views_publish(user_id=actor.user_id, view=view)
+        publish(desk, context)
+
+
+def publish(desk: Desk, context: BoltContext) -> None:
+    """Draw the person's tab as things are now."""
+    actor = desk.people.actor(context, "")
+    with desk.context.db.read() as session:
+        view = home.draw(
+            lifecycle.visible(session, actor, limit=10),
+            datasets.visible(session, actor),
+            hosting.shown(session, actor),
+        )
+    desk.client.views_publish(user_id=actor.user_id, view=view)
