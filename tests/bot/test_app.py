@@ -244,6 +244,31 @@ def test_an_admin_cancels_anybodys_run_and_a_member_only_their_own(
         assert session.get_one(Run, theirs).status is RunStatus.CANCELLED
 
 
+def test_a_run_is_paused_resumed_and_shown_by_its_number(address: str, person: Person, rey: Person, context: Context):
+    mine = run_of(context, person)
+    person.command(CHANNEL, "/finetune", f"pause {mine}")
+    assert "Only a run that trains can be paused" in told(person)
+    with context.db.write() as session:
+        session.get_one(Run, mine).status = RunStatus.TRAINING
+    rey.command(CHANNEL, "/finetune", f"pause {mine}")
+    assert "Only the person who started this, or an admin" in told(rey)
+    person.command(CHANNEL, "/finetune", f"pause {mine}")
+    assert "is asked to pause" in told(person)
+    with context.db.write() as session:
+        run = session.get_one(Run, mine)
+        assert run.pause_requested
+        run.status = RunStatus.PAUSED
+        run.plan = {"dataset_id": run.dataset_id}
+    person.command(CHANNEL, "/finetune", f"pause #{mine}")
+    assert "is paused" in told(person)
+    person.command(CHANNEL, "/finetune", f"resume {mine}")
+    assert "goes on" in told(person)
+    rey.command(CHANNEL, "/finetune", f"show {mine}")
+    assert "theirs" in told(rey)
+    rey.command(CHANNEL, "/finetune", f"show {mine + 1}")
+    assert f"There is no run {mine + 1} here" in told(rey)
+
+
 def test_a_mention_is_answered_once(address: str, person: Person, context: Context, eventually):
     person.fault(kind="redeliver", method="app_mention", times=3)
     mine = run_of(context, person)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bot import command_line
+from bot.blocks.words import COMMANDS
 from bot.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +70,9 @@ def test_the_manifest_asks_for_what_the_bot_uses():
     assert manifest["settings"]["socket_mode_enabled"]
     assert "url" not in manifest["features"]["slash_commands"][0]
     assert {"chat:write", "commands", "files:read", "files:write"} <= set(manifest["oauth_config"]["scopes"]["bot"])
+    hint = manifest["features"]["slash_commands"][0]["usage_hint"].split(" | ")
+    assert {one.split()[0] for one in hint} == {name.split()[0] for name, _ in COMMANDS} | {"resume"}
+    assert [one for one in map(command_line.parse, hint) if isinstance(one, command_line.Help)] == [command_line.Help()]
     over_http = json.loads(finetune_bot("manifest", "--url", "https://bot.example/").stdout)
     assert over_http["features"]["slash_commands"][0]["url"] == "https://bot.example/slack/events"
     assert over_http["settings"]["event_subscriptions"]["request_url"] == "https://bot.example/slack/events"

@@ -8,6 +8,10 @@ from bot.command_line import (
     DataList,
     DataShow,
     Help,
+    Keys,
+    Pause,
+    Resume,
+    Show,
     Start,
     Status,
     parse,
@@ -24,6 +28,16 @@ from bot.command_line import (
         ("list", Status()),
         ("cancel 12", Cancel(12)),
         ("stop #12", Cancel(12)),
+        ("cancel run 12", Cancel(12)),
+        ("pause 12", Pause(12)),
+        ("Hold #12", Pause(12)),
+        ("resume 12", Resume(12)),
+        ("continue #12", Resume(12)),
+        ("show 12", Show(12)),
+        ("run 12", Show(12)),
+        ("keys", Keys()),
+        ("KEYS please", Keys()),
+        ("credentials", Keys()),
         ("help", Help()),
         ("", Help()),
     ],
@@ -44,11 +58,25 @@ def test_nonsense_is_named_and_cut():
     assert len(said.intro) < 100
 
 
-@pytest.mark.parametrize("text", ["cancel", "cancel it", "cancel 1 2", "cancel -3", "cancel 99999999999"])
-def test_cancel_wants_a_number(text: str):
-    said = parse(text)
+@pytest.mark.parametrize("name", ["cancel", "pause", "resume", "show"])
+@pytest.mark.parametrize("rest", ["", "it", "1 2", "-3", "99999999999", "run", "run run 1"])
+def test_what_is_done_to_a_run_wants_a_number(name: str, rest: str):
+    said = parse(f"{name} {rest}")
     assert isinstance(said, Help)
-    assert "Which run?" in said.intro
+    assert f"Which run? Its number is on its card, as in: /finetune {name} 12" in said.intro
+
+
+def test_a_dataset_that_is_to_be_shown_is_pointed_to():
+    said = parse("show recipes.jsonl")
+    assert isinstance(said, Help)
+    assert "/finetune data show NAME" in said.intro
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("kyes", "keys"), ("paus 3", "pause"), ("resum 3", "resume")])
+def test_typos_of_the_newer_words_are_hinted_at(typed: str, meant: str):
+    said = parse(typed)
+    assert isinstance(said, Help)
+    assert f"Did you mean “{meant}”?" in said.intro
 
 
 @pytest.mark.parametrize(

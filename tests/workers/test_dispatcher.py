@@ -1,7 +1,8 @@
-"""The dispatcher: work reaches its queue, again after Redis forgot it; crashes and polls are seen to."""
+"""The dispatcher: work reaches its queue, again after Redis forgot it; crashes, watchers and upkeep are seen to."""
 
 import threading
 import time
+import uuid
 from types import SimpleNamespace
 
 import pytest
@@ -47,8 +48,8 @@ def add_run(db, **values):
         session.add(dataset)
         session.flush()
         run = Run(
-            team_id="T1", name="r", request_key="r", dataset_id=dataset.id, provider="openai", base_model="m",
-            method="sft", status=RunStatus.TRAINING, **values,
+            team_id="T1", name="r", request_key=uuid.uuid4().hex, dataset_id=dataset.id, provider="openai",
+            base_model="m", method="sft", status=RunStatus.TRAINING, **values,
         )  # fmt: skip
         session.add(run)
         session.flush()
@@ -116,22 +117,81 @@ def test_the_third_lost_worker_is_the_end_and_a_fault_in_telling_harms_nobody_el
         assert [one.key for one in session.exec(select(InboundEvent))] == ["told:2"]
 
 
-def test_a_poll_is_asked_for_once_when_it_is_due(place):
-    run_id = add_run(place.db, next_poll_at=time.time() - 1)
-    place.dispatcher.tick()
-    place.dispatcher.tick()
-    with place.db.read() as session:
-        (poll,) = session.exec(select(Task)).all()
-        run = session.get_one(Run, run_id)
-    assert (poll.kind, poll.queue, poll.subject_id, poll.team_id) == ("poll", "cloud", run_id, "T1")
-    assert waiting(place.redis, "cloud") == [f"t{poll.id}-1-1"]
-    assert run.next_poll_at == pytest.approx(time.time() + dispatcher.NEXT_POLL_SECONDS, abs=30)
+def watchers(db):
+    with db.read() as session:
+        return session.exec(select(Task).where(Task.kind == "watch").order_by(Task.key)).all()
 
 
-def test_a_run_that_is_not_due_is_not_polled(place):
+def test_a_watcher_is_asked_for_once_while_runs_are_due_and_begins_anew_after_its_end(place):
+    add_run(place.db, next_poll_at=time.time() - 1)
+    place.dispatcher.tick()
+    place.dispatcher.tick()
+    (one,) = watchers(place.db)
+    assert (one.key, one.queue, one.attempt) == ("watch:0", "cloud", 1)
+    assert waiting(place.redis, "cloud") == [f"t{one.id}-1-1"]
+    for attempt in (1, 2):
+        with tasks.claim(place.db, one.id, attempt, place.settings.timing).finish():
+            pass
+        place.dispatcher.tick()
+    (one,) = watchers(place.db)  # still the one row
+    assert (one.status, one.attempt) == (TaskStatus.QUEUED, 3)
+    assert waiting(place.redis, "cloud")[-1].startswith(f"t{one.id}-3-")
+
+
+def test_a_watcher_that_broke_for_good_begins_anew(place):
+    add_run(place.db, next_poll_at=time.time() - 1)
+    for _ in range(place.settings.timing.max_crashes):
+        place.dispatcher.tick()
+        (one,) = watchers(place.db)
+        assert tasks.claim(place.db, one.id, one.attempt, place.settings.timing)
+        tasks.expire_lease(place.db, one.id, one.attempt)
+    place.dispatcher.tick()  # dead of it
+    place.dispatcher.tick()
+    (one,) = watchers(place.db)
+    assert (one.status, one.crashes) == (TaskStatus.QUEUED, 0)
+
+
+def test_more_runs_get_more_watchers_up_to_some(place, monkeypatch):
+    monkeypatch.setattr(dispatcher, "RUNS_A_WATCHER", 2)
+    for _ in range(5):
+        add_run(place.db, next_poll_at=time.time() - 1)
+    place.dispatcher.tick()
+    assert [one.key for one in watchers(place.db)] == ["watch:0", "watch:1", "watch:2"]
+    for _ in range(9):
+        add_run(place.db, next_poll_at=time.time() - 1)
+    place.dispatcher.tick()
+    assert len(watchers(place.db)) == dispatcher.MOST_WATCHERS
+
+
+def test_a_run_that_is_not_due_is_not_watched(place):
     add_run(place.db, next_poll_at=time.time() + 60)
+    add_run(place.db)
     place.dispatcher.tick()
     assert waiting(place.redis, "cloud") == []
+
+
+def tend(session, settings):
+    session.add(InboundEvent(key=f"tended:{settings.redispatch_seconds}", team_id="T1"))
+
+
+def break_down_tending(session, _settings):
+    session.add(InboundEvent(key="half tended", team_id="T1"))
+    session.flush()
+    raise RuntimeError("a fault of ours")
+
+
+def test_what_needs_upkeep_gets_it_now_and_then_whatever_breaks_beside_it(place, monkeypatch):
+    for function in (tend, break_down_tending):
+        monkeypatch.setattr(dispatcher, function.__name__, function, raising=False)
+    names = ("nowhere.at:all", "workers.dispatcher:break_down_tending", "workers.dispatcher:tend")
+    monkeypatch.setattr(dispatcher, "TENDED", names)
+    place.dispatcher._next_tending = 0.0
+    task_id = add(place.db)
+    place.dispatcher.tick()
+    place.dispatcher.tick()  # not again so soon: the key would be there twice
+    with place.db.read() as session:
+        assert [one.key for one in session.exec(select(InboundEvent))] == ["tended:0.3"]
+    assert waiting(place.redis) == [f"t{task_id}-1-1"]
 
 
 def test_a_large_backlog_is_dispatched_completely(place):

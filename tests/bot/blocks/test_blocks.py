@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.blocks import answer, endpoint, evaluation, home, run_card, start_form, words
+from bot.blocks import answer, endpoint, evaluation, home, run_card, start_form, start_plan, words
 from bot.sandbox.block_kit import problems_of_blocks, problems_of_view
 from bot.sandbox.block_kit_schema import Surface
 from workers.evaluation.compare import Asked, compare
@@ -81,7 +81,7 @@ def test_forms(name: str, goal: str):
     form = StartForm(datasets=rows, choices=choices, providers=[option], base_models=[option])
     check_view(start_form.draw(form, "C1"))
     estimate = Estimate(10, 2, 3, 9, 100, 300, 5000.0, "$0")
-    check_view(start_form.confirmation(choices, estimate, rows[0], rows[1], "C1"))
+    check_view(start_plan.confirmation(choices, estimate, rows[0], rows[1], "C1"))
     check_view(start_form.nothing([goal or "x"]))
     check_view(start_form.loading())
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from providers.base import ChatChunk, ChatMessage
-from providers.errors import Unavailable
+from providers.errors import InvalidRequest, RateLimited, Unavailable
 from workers.evaluation import generate
 
 PROMPTS = {place: [ChatMessage("user", f"q{place}")] for place in range(40)}
@@ -58,3 +58,54 @@ def test_whoever_stops_reading_stops_the_asking():
     next(answers)
     answers.close()
     assert len(chat.asked) < 40
+
+
+class Limited(Chat):
+    """Turns away as `limits` say, then answers."""
+
+    def __init__(self, limits, refused=()):
+        super().__init__()
+        self.limits, self.refused = list(limits), refused
+        self.together.set()
+
+    def stream(self, request):
+        with self.lock:
+            limit = self.limits.pop(0) if self.limits else None
+        if limit is not None:
+            raise RateLimited("slowly", retry_after=limit)
+        if request.messages[-1].content in self.refused:
+            raise InvalidRequest("content filter")
+        yield from super().stream(request)
+
+
+def test_a_short_pause_is_waited_for():
+    chat = Limited([0.01] * 20)
+    assert len(list(generate.answers(chat, "m", PROMPTS, 33, at_once=8))) == 40
+
+
+def test_a_long_pause_is_for_whoever_asked_and_what_was_answered_is_given_first():
+    chat = Limited([None] * 10 + [60.0])
+    given = []
+    with pytest.raises(RateLimited) as raised:
+        for one in generate.answers(chat, "m", PROMPTS, 33, at_once=4):
+            given.append(one)  # noqa: PERF402 -- an error ends it in the middle
+    assert raised.value.retry_after == 60
+    assert 10 <= len(given) < 40
+    assert len(given) == len(chat.asked)  # nothing that was paid for is lost
+
+
+def test_one_pause_after_the_other_comes_to_an_end():
+    chat = Limited([0.001] * 10_000)
+    with pytest.raises(RateLimited):
+        list(generate.answers(chat, "m", {0: PROMPTS[0]}, 33))
+    assert len(chat.limits) == 10_000 - generate.MOST_PAUSES - 1
+
+
+def test_what_is_refused_is_an_empty_answer_unless_everything_is():
+    answers = {one.position: one for one in generate.answers(Limited([], refused={"q3"}), "m", PROMPTS, 33)}
+    assert (answers[3].text, answers[3].finish_reason, len(answers)) == ("", generate.REFUSED, 40)
+    everything = {f"q{place}" for place in PROMPTS}
+    with pytest.raises(InvalidRequest):
+        list(generate.answers(Limited([], refused=everything), "m", PROMPTS, 33))
+    known = list(generate.answers(Limited([], refused=everything), "m", PROMPTS, 33, is_known=True))
+    assert len(known) == 40

@@ -1,5 +1,6 @@
 """Training runs: at this machine's trainer, and at a vendor that must never be asked twice for the same."""
 
+import json
 import threading
 import time
 from contextlib import contextmanager
@@ -10,10 +11,11 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
+from bot.blocks import run_card
 from providers.base import MetricPoint, ProviderEvent, ProviderJobStatus
-from providers.errors import InvalidRequest, RateLimited, SubmitUnknown, Unavailable
+from providers.errors import InvalidRequest, NotAllowed, NotConfigured, RateLimited, SubmitUnknown, Unavailable
 from tests.workers.jobs.conftest import TUNER
-from workers import tasks
+from tests.workers.jobs.watched import watch_once
 from workers.jobs import following, training
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
@@ -34,9 +36,15 @@ def rows(db, table):
         return session.exec(select(table)).all()
 
 
-def queue_poll(session, run_id, number):
-    """Ask for one poll; asking twice for the same number is asking once."""
-    tasks.add(session, "poll", run_id, queue="cloud", team_id="T1", key=f"poll:{run_id}:{number}")
+def watch(context, run_id):
+    """Let a watcher ask about the run, whenever its turn would have been."""
+    with context.db.write() as session:
+        session.get_one(Run, run_id).next_poll_at = 0.0
+    return watch_once(context)
+
+
+def card(run):
+    return json.dumps(run_card.draw(run).blocks, ensure_ascii=False)
 
 
 def cancel(db, run_id):
@@ -290,7 +298,7 @@ def test_what_a_broken_run_leaves_is_removed_before_the_next_one(context, start,
     assert run_now(broken).checkpoint_key == ""
 
 
-def test_a_vendor_is_asked_once_and_then_polled(start, carry, trainer, run_now, db):
+def test_a_vendor_is_asked_once_and_then_watched(start, carry, trainer, run_now, db, scripted):
     run_id = start("stub")
     assert carry("submit", run_id).status is TaskStatus.DONE
     run = run_now(run_id)
@@ -303,10 +311,8 @@ def test_a_vendor_is_asked_once_and_then_polled(start, carry, trainer, run_now, 
         replace(trainer.job, step=5, cursor="5", metrics=[diverged], events=[event]),
         replace(trainer.job, status=ProviderJobStatus.SUCCEEDED, tuned_model="ft:recipes", cursor="9"),
     ]  # fmt: skip
-    for number in range(2):
-        with db.write() as session:
-            queue_poll(session, run_id, number)
-        assert carry("poll", run_id).status is TaskStatus.DONE
+    for _ in range(2):
+        assert watch(scripted, run_id).status is TaskStatus.DONE
     run = run_now(run_id)
     assert (run.status, run.model_name, run.next_poll_at) == (RunStatus.EVALUATING, "ft:recipes", None)
     assert trainer.calls[2:] == ["poll job-1 1", "poll job-1 5"]
@@ -355,28 +361,144 @@ def test_after_the_last_lookup_a_person_must_look(start, carry, trainer, run_now
     assert trainer.calls.count("submit") == 1
 
 
-def test_a_poll_that_fails_for_now_changes_nothing(start, carry, trainer, run_now, db):
+def test_a_vendor_that_says_how_long_to_wait_is_not_asked_before(start, carry, trainer, run_now):
     run_id = start("stub")
-    carry("submit", run_id)
-    trainer.polled = [Unavailable("down", retry_after=33)]
-    with db.write() as session:
-        queue_poll(session, run_id, 1)
-    assert carry("poll", run_id).status is TaskStatus.DONE
+    trainer.submitted = [RateLimited("busy", retry_after=600)]
+    waiting = carry("submit", run_id)
+    assert 590 < waiting.due_at - time.time() < 700
     run = run_now(run_id)
-    assert run.status is RunStatus.TRAINING
-    assert 25 < run.next_poll_at - time.time() <= 33
+    assert "asks us to slow down" in card(run)
+    assert run.provider_job_id == ""
+    carry("submit", run_id)
+    assert "slow down" not in card(run_now(run_id))
 
 
-def test_cancelling_at_a_vendor(start, carry, trainer, run_now, db):
+@pytest.mark.parametrize("error", [NotAllowed("This key may not fine-tune."), InvalidRequest("409: not now.")])
+def test_a_create_call_that_is_refused_for_good_fails_the_run_in_words(start, carry, trainer, run_now, error):
+    run_id = start("stub")
+    trainer.submitted = [error]
+    assert carry("submit", run_id).status is TaskStatus.DONE
+    run = run_now(run_id)
+    assert (run.status, run.status_reason, run.next_poll_at) == (RunStatus.FAILED, error.user_message, None)
+    assert trainer.calls.count("submit") == 1
+
+
+def test_a_vendor_that_is_away_for_a_day_is_given_up(start, carry, trainer, run_now, db):
+    run_id = start("stub")
+    trainer.found = [Unavailable("It does not answer.")] * 9
+    carry("submit", run_id)
+    assert "Nothing is lost" in card(run_now(run_id))
+    with db.write() as session:
+        run = session.get_one(Run, run_id)
+        run.progress = {**run.progress, "trouble": {**run.progress["trouble"], "since": time.time() - 90_000}}
+    assert carry("submit", run_id).status is TaskStatus.DONE
+    assert run_now(run_id).status is RunStatus.FAILED
+
+
+def test_credentials_refused_while_a_create_call_is_looked_up_lose_no_training(start, carry, trainer, run_now):
+    run_id = start("stub")
+    trainer.submitted = [SubmitUnknown("no answer")]
+    carry("submit", run_id)
+    trainer.found = [NotAllowed("The key was refused.")]
+    assert carry("submit", run_id).status is TaskStatus.QUEUED
+    assert "an admin must renew them" in card(run_now(run_id))
+    trainer.found = [trainer.job]
+    assert carry("submit", run_id).status is TaskStatus.DONE
+    assert run_now(run_id).status is RunStatus.TRAINING
+    assert trainer.calls.count("submit") == 1
+
+
+def test_without_credentials_a_run_fails_in_words(start, carry, run_now, scripted, monkeypatch):
+    run_id = start("stub")
+
+    def none(_self, _name, _credentials):
+        raise NotConfigured("There are no credentials here. An admin adds them: /finetune keys")
+
+    monkeypatch.setattr(type(scripted.providers), "training", none)
+    assert carry("submit", run_id).status is TaskStatus.DONE
+    assert "/finetune keys" in run_now(run_id).status_reason
+
+
+def test_cancelling_at_a_vendor(start, carry, trainer, run_now, db, scripted):
     run_id = start("stub")
     carry("submit", run_id)
     cancel(db, run_id)
     trainer.polled = [replace(trainer.job, status=ProviderJobStatus.CANCELLED)]
-    with db.write() as session:
-        queue_poll(session, run_id, 1)
-        queue_poll(session, run_id, 1)
-    carry("poll", run_id)
+    watch(scripted, run_id)
     assert trainer.calls[-2:] == ["cancel job-1", "poll job-1 1"]
+    assert run_now(run_id).status is RunStatus.CANCELLED
+
+
+def wish(db, run_id, act):
+    with db.write() as session:
+        act(session, TUNER, run_id)
+
+
+def test_a_local_run_is_paused_and_goes_on_where_it_was(
+    context, start, carry, trainer, finished, run_now, db, tmp_path
+):
+    run_id = start()
+    checkpoint = tmp_path / "checkpoint-7"
+    checkpoint.mkdir()
+    (checkpoint / "state.bin").write_bytes(b"half")
+    submit = trainer.submit
+
+    def paused_meanwhile(request):
+        job = submit(request)
+        trainer.polled = [
+            trainer.job, trainer.job, replace(trainer.job, status=ProviderJobStatus.PAUSED, step=7,
+                                              checkpoints=[checkpoint])
+        ]  # fmt: skip
+        return job
+
+    trainer.submit = paused_meanwhile
+    advance = training._advance
+
+    def and_pause(lease, run, status, **more):
+        advance(lease, run, status, **more)
+        if status is RunStatus.TRAINING:
+            wish(db, run_id, lifecycle.pause)
+
+    training._advance, before = and_pause, advance
+    try:
+        assert carry("train_local", run_id).status is TaskStatus.DONE  # the worker's place is free
+    finally:
+        training._advance = before
+    run = run_now(run_id)
+    assert (run.status, run.checkpoint_step, trainer.alive) == (RunStatus.PAUSED, 7, 0)
+    assert '"Resume"' in card(run)
+    assert "pause job-1" in trainer.calls
+
+    trainer.submit = submit
+    wish(db, run_id, lifecycle.resume)
+    assert run_now(run_id).status is RunStatus.QUEUED
+    trainer.polled = [trainer.job, finished]
+    assert carry("train_local", run_id).status is TaskStatus.DONE
+    assert trainer.requests[-1].resume_from.name == "checkpoint-7"
+    assert run_now(run_id).status is RunStatus.EVALUATING
+    assert trainer.most_alive == 1
+
+
+def test_a_paused_local_run_is_cancelled_at_once(start, run_now, db):
+    run_id = start()
+    with db.write() as session:
+        run = session.get_one(Run, run_id)
+        run.status, run.pause_requested = RunStatus.PAUSED, True
+    cancel(db, run_id)
+    assert run_now(run_id).status is RunStatus.CANCELLED
+
+
+def test_a_paused_run_that_is_cancelled_before_the_trainer_stood_still_ends(start, carry, trainer, run_now, db):
+    run_id = start()
+
+    def both_meanwhile(_request):
+        with db.write() as session:
+            session.get_one(Run, run_id).pause_requested = True
+        cancel(db, run_id)
+        return trainer.job
+
+    trainer.submit = both_meanwhile
+    assert carry("train_local", run_id).status is TaskStatus.DONE
     assert run_now(run_id).status is RunStatus.CANCELLED
 
 

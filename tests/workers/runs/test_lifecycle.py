@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import select
 
-from workers.errors import IllegalTransition, InvalidPlan, NotAllowed, NotFound
+from workers.errors import IllegalTransition, InvalidPlan, NotAllowed, NotFound, UserError
 from workers.rights import Actor
 from workers.run_status import RunStatus
 from workers.runs import lifecycle, plan
@@ -109,3 +109,67 @@ def test_an_ended_run_stays_ended(db, choices):
         lifecycle.fail(session, run, "No.")
     with db.write() as session, pytest.raises(IllegalTransition):
         lifecycle.transition(session, session.get_one(Run, run.id), RunStatus.TRAINING)
+
+
+@pytest.fixture
+def training(db, choices):
+    """A run that trains; change its provider for another vendor."""
+    with db.write() as session:
+        run = lifecycle.start(session, SETTINGS, TUNER, choices, "v")
+        for status in (RunStatus.PREPARING, RunStatus.SUBMITTING, RunStatus.TRAINING):
+            lifecycle.transition(session, run, status)
+        run.next_poll_at = 5e9
+        return run.id
+
+
+def at_vendor(session, run_id, provider):
+    run = session.get_one(Run, run_id)
+    run.provider = provider
+    session.add(run)
+    session.flush()
+
+
+def test_pausing_is_a_wish_that_is_seen_to_at_once(db, training):
+    with db.write() as session:
+        at_vendor(session, training, "openai")
+        run = lifecycle.pause(session, TUNER, training)
+        assert (run.status, run.pause_requested, run.next_poll_at) == (RunStatus.TRAINING, True, 0.0)
+        lifecycle.pause(session, TUNER, training)
+        run = lifecycle.resume(session, TUNER, training)
+        assert not run.pause_requested
+    with db.read() as session:
+        assert [one.verb for one in session.exec(select(AuditEntry))] == ["start", "pause", "resume"]
+
+
+def test_only_what_can_be_paused_is_paused(db, training):
+    with db.write() as session:
+        at_vendor(session, training, "azure_ml")
+        with pytest.raises(UserError, match="cannot pause"):
+            lifecycle.pause(session, TUNER, training)
+        at_vendor(session, training, "openai")
+        lifecycle.transition(session, session.get_one(Run, training), RunStatus.EVALUATING)
+        for act in (lifecycle.pause, lifecycle.resume):
+            with pytest.raises(UserError, match="Only a"):
+                act(session, TUNER, training)
+
+
+def test_pausing_is_for_the_owner_and_unseen_elsewhere(db, training):
+    for act in (lifecycle.pause, lifecycle.resume):
+        with db.write() as session, pytest.raises(NotAllowed):
+            act(session, Actor("T1", "U2", "C1"), training)
+        with db.write() as session, pytest.raises(NotFound):
+            act(session, Actor("T1", "U1", "C9"), training)
+        with db.write() as session, pytest.raises(NotFound):
+            act(session, Actor("T2", "U1", "C1"), training)
+
+
+def test_a_local_run_that_goes_on_waits_for_a_worker_again_each_time(db, training):
+    for attempt in (1, 2):
+        with db.write() as session:
+            run = session.get_one(Run, training)
+            run.status, run.pause_requested, run.submit_attempt = RunStatus.PAUSED, True, attempt
+            session.add(run)
+            assert lifecycle.resume(session, TUNER, training).status is RunStatus.QUEUED
+    with db.read() as session:
+        keys = [one.key for one in session.exec(select(Task).where(Task.kind == "train_local").order_by(Task.id))]
+    assert keys == [f"train_local:{training}", f"train_local:{training}:1", f"train_local:{training}:2"]

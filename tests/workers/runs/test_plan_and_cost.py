@@ -10,10 +10,10 @@ from workers.run_status import RunStatus
 from workers.runs import cost, plan
 from workers.runs.choices import Choices, TestOn
 from workers.settings import Settings
-from workers.tables import Dataset, DatasetRole, Run
+from workers.tables import Credential, Dataset, DatasetRole, Run
 
 TUNER = Actor("T1", "U1", "C1")
-SETTINGS = Settings()
+SETTINGS = Settings(today="2026-11-25")
 
 
 def add(session, name="recipes.jsonl", role=DatasetRole.TRAIN, **values):
@@ -161,12 +161,11 @@ def test_of_few_examples_nothing_is_held_out_unless_somebody_chooses_how(db):
         (10, {"test_on": TestOn.NOTHING}, 0),
     ],
 )
-def test_never_below_what_the_provider_wants(db, monkeypatch, examples, choice, left):
-    monkeypatch.setitem(plan.PROVIDERS, "openai", plan.Option("openai", "OpenAI"))
-    monkeypatch.setitem(plan.BASE_MODELS, "openai", [plan.Option("gpt-4.1-mini", "GPT-4.1 mini")])
+def test_never_below_what_the_provider_wants(db, examples, choice, left):
     with db.write() as session:
         one = add(session, examples=examples)
-    choices = Choices(dataset_id=one, name="x", provider="openai", base_model="gpt-4.1-mini", **choice)
+        session.add(Credential(team_id="T1", provider="openai", sealed="x"))
+    choices = Choices(dataset_id=one, name="x", provider="openai", base_model="gpt-4.1-mini-2025-04-14", **choice)
     if not left:
         check(db, choices)
         return
@@ -271,3 +270,99 @@ def test_time_is_estimated_from_the_last_run_of_that_model(db):
 )
 def test_spans_in_words(seconds, words):
     assert cost.duration(seconds) == words
+
+
+def vendor(db, provider="openai", **values):
+    """A dataset, and credentials for this vendor; the choices that are sensible there."""
+    with db.write() as session:
+        one = add(session, **values)
+        session.add(Credential(team_id="T1", provider=provider, sealed="x", shown={"endpoint": "https://x"}))
+    model = {"openai": "gpt-4.1-mini-2025-04-14", "azure_ml": "Ministral-3B"}.get(provider, "gpt-4.1-nano-2025-04-14")
+    return Choices(dataset_id=one, name="x", provider=provider, base_model=model)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("provider", "values", "field"),
+    [
+        ("openai", {"base_model": "other-model"}, "base_model"),
+        ("openai", {"base_model": "a model"}, "base_model"),
+        ("openai", {"base_model": "<!channel>"}, "base_model"),
+        ("openai", {"base_model": "gpt-4.1-nano-2025-04-14"}, "base_model"),
+        ("openai", {"options": {"training_tier": "standard"}}, "training_tier"),
+        ("azure_openai", {"options": {"training_tier": "gold"}}, "training_tier"),
+        ("openai", {"options": {"grader": {"type": "x"}}}, "grader"),
+        ("openai", {"knobs": {"lora_r": 8}}, "lora_r"),
+        ("openai", {"knobs": {"epochs": float("nan")}}, "epochs"),
+        ("openai", {"knobs": {"epochs": float("inf")}}, "epochs"),
+    ],
+)
+def test_what_a_vendor_would_refuse(db, provider, values, field):
+    choices = vendor(db, provider)
+    check(db, choices)
+    with pytest.raises(InvalidPlan) as refused:
+        check(db, dataclasses.replace(choices, **values))
+    assert list(refused.value.problems) == [field]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("openai", "ft:gpt-4.1-mini-2025-04-14:acme::abc"),
+        ("azure_ml", "azureml://registries/azureml-meta/models/Llama-3/versions/2"),
+        ("azure_openai", "gpt-9"),
+    ],
+)
+def test_a_model_that_is_not_in_the_price_file_may_be_named(db, provider, model):
+    choices = dataclasses.replace(vendor(db, provider), base_model=model)
+    check(db, choices)
+    with db.read() as session:
+        estimate = cost.estimate(session, SETTINGS, dataclasses.replace(choices, base_model="gpt-9"))
+    assert (estimate.total, estimate.price) == (None, "price unknown")
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_only_an_admin_may_try_what_has_closed(db):
+    choices = dataclasses.replace(vendor(db), base_model="gpt-4.1-nano-2025-04-14", try_anyway=True)
+    with pytest.raises(InvalidPlan, match="An admin may try anyway"):
+        check(db, choices)
+    admin = dataclasses.replace(TUNER, is_admin=True)
+    check(db, choices, actor=admin)
+    with pytest.raises(InvalidPlan, match="tick the box"):
+        check(db, dataclasses.replace(choices, try_anyway=False), actor=admin)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_vendors_epochs_are_about_and_every_part_adds_up(db):
+    report = {"epochs": 3, "tokens": {"total": 202_000, "max": 900, "assistant": {"total": 101_000}}}
+    choices = vendor(db, "azure_openai", report=report)
+    with db.read() as session:
+        found = cost.estimate(session, SETTINGS, choices)
+        fixed = cost.estimate(session, SETTINGS, dataclasses.replace(choices, knobs={"epochs": 3}))
+        cheap = cost.estimate(
+            session, SETTINGS, dataclasses.replace(choices, options={"training_tier": "developerTier"})
+        )
+    assert found.epochs_by_vendor
+    assert not fixed.epochs_by_vendor
+    assert found.training == "about 3 epochs × 162,000 tokens ≈ 486,000 tokens: $0.73"
+    assert cheap.dollars == pytest.approx(found.dollars / 2)
+    assert (found.answers, found.held_out) == (40, 20)
+    assert found.answers_dollars == pytest.approx(40 * (1000 * 0.1 + 1000 * 0.4) / 1e6)
+    assert found.hosting_dollars == pytest.approx(1.7 * 4.5)
+    assert found.total == pytest.approx(found.dollars + found.hosting_dollars + found.answers_dollars)
+    assert found.price_source == "Azure Retail Prices, 11 August 2026"
+
+
+def test_what_moves_to_another_provider_and_what_does_not():
+    here = Choices(
+        dataset_id=1, base_model="m", knobs={"epochs": 3, "batch_size": 4, "lora_r": 16, "learning_rate": 5e-4}
+    )
+    there = here.moved_to("openai", "gpt")
+    assert (dict(there.knobs), there.base_model) == ({"epochs": 3}, "gpt")  # 4 a step was only the trainer's default
+    back = dataclasses.replace(there, knobs={"epochs": "auto", "batch_size": 9}, options={"metadata": 1}).moved_to(
+        "local", "m"
+    )
+    assert (dict(back.knobs), dict(back.options)) == ({"batch_size": 9}, {})
+    assert back.knob_problems() == {}
+    assert here.moved_to("local", "other").knobs == here.knobs

@@ -92,6 +92,7 @@ def test_the_providers_own_lines_are_kept_and_cut(db, run):
 
 
 def test_after_the_training_the_curve_and_the_evaluation(db, run):
+    record(db, run, replace(JOB, metrics=[MetricPoint(1, loss=2.0)]))
     with db.write() as session:
         progress.trained(session, session.get_one(Run, run.id))
     (row,) = rows(db, Run)
@@ -99,3 +100,10 @@ def test_after_the_training_the_curve_and_the_evaluation(db, run):
     assert row.trained_at
     assert {one.kind for one in rows(db, Announcement)} == {"run_card", "loss_curve"}
     assert [(one.kind, one.queue, one.subject_id) for one in rows(db, Task)] == [("evaluate", "cpu", run.id)]
+
+
+def test_without_a_loss_there_is_no_curve(db, run):
+    record(db, run, replace(JOB, metrics=[MetricPoint(1, epoch=0.5)]))
+    with db.write() as session:
+        progress.trained(session, session.get_one(Run, run.id))
+    assert {one.kind for one in rows(db, Announcement)} == {"run_card"}

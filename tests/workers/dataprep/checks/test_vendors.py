@@ -25,7 +25,7 @@ def said(provider, some=None, **others):
     return [(one.check, one.count, *one.places[0]) for one in findings(provider, some or Demands(), **facts)]
 
 
-@pytest.mark.parametrize("provider", ["openai", "azure"])
+@pytest.mark.parametrize("provider", ["openai", "azure_openai"])
 def test_ten_examples_are_the_least(provider):
     ((check, _, line, found),) = said(provider, examples=9)
     assert (check, line, found.severity) == ("too_few_examples", None, Severity.ERROR)
@@ -35,7 +35,7 @@ def test_ten_examples_are_the_least(provider):
 
 
 def test_files_that_are_too_large():
-    assert [one[0] for one in said("azure", size=512_000_001)] == ["file_too_large"]
+    assert [one[0] for one in said("azure_openai", size=512_000_001)] == ["file_too_large"]
     ((check, _, _, found),) = said("openai", size=512_000_001)
     assert (check, found.severity) == ("file_sent_in_parts", Severity.INFO)
     assert [one[0] for one in said("openai", size=8_000_000_001)] == ["file_too_large"]
@@ -46,14 +46,14 @@ def test_pictures():
     ((check, count, line, found),) = said("openai", many)
     assert (check, count, line) == ("too_many_images", 1, 7)
     assert "has 11 pictures; OpenAI takes at most 10 pictures a line" in found.words
-    assert said("azure", many) == []
+    assert said("azure_openai", many) == []
     assert "takes no pictures" in said("local", demands(Message("user", [PICTURE]), ASSISTANT))[0][3].words
 
 
 def test_methods_and_roles():
     assert [one[0] for one in said("openai", method="kto")] == ["method_not_supported"]
     assert said("local", method="kto") == []
-    ((check, _, line, found),) = said("azure", demands(Message("critic", "x"), ASSISTANT))
+    ((check, _, line, found),) = said("azure_openai", demands(Message("critic", "x"), ASSISTANT))
     assert (check, line, found.message) == ("role_not_supported", 7, 1)
     assert "'critic'" in found.words
     assert said("nobody", examples=0) == []

@@ -1,0 +1,120 @@
+"""What a run's card says of a vendor's answers, of trouble with it, and what can be clicked in each state."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.blocks import checkpoints, loss_curve, run_card
+from bot.sandbox.block_kit import problems_of_blocks
+from workers.run_status import RunStatus
+from workers.runs.choices import Choices
+from workers.tables import Run, RunCheckpoint, RunMetric
+
+TEXT = st.text(
+    alphabet=st.sampled_from(list("<!@#>|&*_~`\n ")) | st.characters(exclude_categories=["Cs"]), max_size=900
+)
+NUMBER = st.floats(allow_nan=False, allow_infinity=False) | st.none()
+
+
+def run(status=RunStatus.TRAINING, *, progress=None, **more):
+    return Run(**{
+        "id": 7, "team_id": "T1", "creator_id": "U1", "name": "r", "request_key": "r", "dataset_id": 1,
+        "provider": "openai", "base_model": "m", "method": "sft", "plan": Choices(dataset_id=1).to_json(),
+        "status": status, "progress": progress or {}, "provider_job_id": "job", **more,
+    })  # fmt: skip
+
+
+def shown(row):
+    drawn = run_card.draw(row)
+    assert problems_of_blocks(drawn.blocks) == []
+    assert drawn.text.strip()
+    text = json.dumps(drawn.blocks, ensure_ascii=False)
+    assert "<!" not in text
+    assert "<#" not in text
+    return text
+
+
+def clicks(row):
+    return [one["action_id"] for block in run_card.draw(row).blocks if block["type"] == "actions"
+            for one in block["elements"]]  # fmt: skip
+
+
+@given(words=TEXT, stage=TEXT, loss=NUMBER, eta=st.floats(0, 1e9) | st.none(), step=st.integers(0, 2**31))
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("kind", ["refused", "limited", "away", "rejected", "broken", "something new"])
+def test_whatever_a_vendor_says_the_card_can_be_drawn(kind, words, stage, loss, eta, step):
+    trouble = {"kind": kind, "since": 1e9, "until": 2e9, "words": words, "error_id": words, "told": True}
+    progress = {
+        "trouble": trouble, "stage": stage, "unknown_status": words, "loss": loss, "validation_loss": loss,
+        "eta_seconds": eta, "step": step, "trained_tokens": step, "epoch": loss,
+    }  # fmt: skip
+    for status in RunStatus:
+        shown(run(status, progress=progress, tuned_model=words))
+
+
+def test_steps_are_told_as_far_as_they_are_known():
+    assert "step 40 · epoch 1.2 of 3" in shown(run(progress={"step": 40, "epoch": 1.2, "total_epochs": 3}))
+    assert "step 40 of 80" in shown(run(progress={"step": 40, "total_steps": 80}))
+    assert "step" not in shown(run(progress={"step": 0, "stage": "validating files"}))
+    assert "_validating files_" in shown(run(progress={"stage": "validating files"}))
+    assert "12,345 tokens trained" in shown(run(progress={"trained_tokens": 12345}))
+    assert "validation loss 0.250" in shown(run(progress={"step": 1, "validation_loss": 0.25}))
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "expected"),
+    [
+        (RunStatus.TRAINING, {}, ["run_pause", "run_cancel"]),
+        (RunStatus.TRAINING, {"provider": "azure_ml"}, ["run_cancel"]),
+        (RunStatus.TRAINING, {"provider": "local"}, ["run_pause", "run_cancel"]),
+        (RunStatus.TRAINING, {"pause_requested": True}, ["run_resume", "run_cancel"]),
+        (RunStatus.PAUSED, {"pause_requested": True}, ["run_resume", "run_cancel"]),
+        (RunStatus.CANCELLING, {}, []),
+        (RunStatus.READY, {}, ["run_job_file"]),
+        (
+            RunStatus.READY,
+            {"tuned_model": "ft:x", "progress": {"checkpoints": 2}},
+            ["run_checkpoints", "run_job_file", "run_more"],
+        ),
+        (RunStatus.READY, {"tuned_model": "ft:x", "progress": {"deleting_model": True}}, ["run_job_file"]),
+        (RunStatus.CANCELLED, {"tuned_model": "ft:x"}, ["run_job_file", "run_more"]),
+    ],
+)
+def test_what_can_be_clicked(status, more, expected):
+    assert clicks(run(status, **more)) == expected
+
+
+def test_trouble_says_what_to_do_and_is_over_with_the_run():
+    trouble = {"kind": "refused", "since": time.time(), "until": 0, "words": "The key was refused."}
+    text = shown(run(progress={"trouble": trouble}))
+    assert "OpenAI refuses the credentials since" in text
+    assert "an admin must renew them (`/finetune keys`)" in text
+    assert "the training goes on there" in text
+    waiting = run(RunStatus.SUBMITTING, progress={"trouble": trouble}, provider_job_id="")
+    assert "the training goes on there" not in shown(waiting)
+    assert "refuses" not in shown(run(RunStatus.FAILED, progress={"trouble": trouble}))
+
+
+def test_a_time_of_another_day_is_told_with_its_date():
+    trouble = {"kind": "away", "since": 1_700_000_000.0, "until": 0, "words": ""}
+    assert "does not answer since 14 Nov, 22:13 UTC" in shown(run(progress={"trouble": trouble}))
+
+
+@given(model=TEXT, loss=NUMBER)
+@settings(max_examples=25, deadline=None)
+def test_checkpoints(model, loss):
+    rows = [RunCheckpoint(run_id=7, step=step, model=model, loss=loss, accuracy=loss) for step in range(60)]
+    for count in (0, 1, 60):
+        drawn = checkpoints.draw(run(RunStatus.READY, name=model or "x"), rows[:count])
+        assert problems_of_blocks(drawn.blocks) == []
+        assert drawn.text.strip()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 200])
+def test_the_curve_of_few_or_only_validation_points(count):
+    metrics = [RunMetric(run_id=7, step=one, validation_loss=1 / (one + 1)) for one in range(count)]
+    metrics += [RunMetric(run_id=7, step=one, loss=1 / (one + 1)) for one in range(count // 2)]
+    assert loss_curve.png("a $name$", metrics).startswith(b"\x89PNG")

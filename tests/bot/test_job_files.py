@@ -1,0 +1,186 @@
+"""A job file attached to a message: a card, one click, the form filled in; and a run's plan back as a file."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import uvicorn
+from slack_sdk import WebClient
+from sqlmodel import select
+
+from bot import app as bot_app
+from bot.deliver import deliver
+from bot.sandbox import Sandbox
+from bot.settings import SlackSettings
+from workers import announcements
+from workers.context import Context
+from workers.jobs import runner
+from workers.runs import job_file
+from workers.tables import JobFile, Run, Task, TaskStatus, Upload
+
+CHANNEL = "#finetuning"
+DATA = "".join(
+    json.dumps({"messages": [{"role": "user", "content": f"question {one}"}, {"role": "assistant", "content": "yes"}]})
+    + "\n"
+    for one in range(60)
+).encode()
+PLAN = b"""finetune: 1
+name: from-a-file
+goal: answer yes
+dataset: yes.jsonl
+test: held-out
+provider: local
+base_model: smollm2-135m-instruct
+seed: 7
+hyperparameters: {epochs: 2, learning_rate: 3e-4, lora_r: 8}
+"""
+pytestmark = pytest.mark.parametrize("sandbox", [{"delivery": "http"}], indirect=True)
+
+
+@pytest.fixture
+def bot(sandbox: Sandbox, slack: SlackSettings, context: Context) -> Iterator[None]:
+    app = bot_app.build(context, slack)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    sandbox.request_url = f"http://127.0.0.1:{listener.getsockname()[1]}{bot_app.PATH}"
+    yield
+    server.should_exit = True
+    thread.join()
+    listener.close()
+    app.listener_runner.listener_executor.shutdown(wait=True)
+
+
+@pytest.fixture
+def settle(context: Context, client: WebClient, eventually) -> Callable[[], None]:
+    """Carry out what is queued, but no training; then send what is wanted."""
+
+    def play():
+        for _ in range(20):
+            with context.db.read() as session:
+                queued = select(Task).where(Task.status == TaskStatus.QUEUED, Task.queue != "gpu")
+                tasks = session.exec(queued).all()
+            if not tasks:
+                break
+            for task in tasks:
+                runner.carry(context, task.id or 0, task.attempt)
+        while True:
+            with context.db.write() as session:
+                due = announcements.take_due(session, 30.0)
+            if not due:
+                return
+            for claimed in due:
+                deliver(context, client, claimed)
+
+    return play
+
+
+@pytest.fixture
+def attach(person, bot, settle, context, eventually):
+    """Say something with files; returns what the bot said in the thread."""
+
+    def say(*files, text="ours"):
+        ts = person.say(CHANNEL, text, files=list(files))
+
+        def arrived():
+            with context.db.read() as session:
+                return len(session.exec(select(Upload)).all()) >= len(files)
+
+        eventually(arrived)
+        settle()
+        return ts, [one for one in person.thread(CHANNEL, ts) if one.get("bot_id")]
+
+    return say
+
+
+def top(person, callback_id, eventually):
+    def look():
+        views = person.state()["views"]
+        return views[-1] if views and views[-1].get("callback_id") == callback_id else None
+
+    eventually(look)
+    return look()
+
+
+def test_a_plan_and_its_data_in_one_message_are_one_click_from_the_form(attach, person, context, settle, eventually):
+    _, said = attach(("job.yml", PLAN), ("yes.jsonl", DATA))
+    card = next(one for one in said if "start_from_job_file" in json.dumps(one.get("blocks")))
+    assert "from-a-file" in card["text"]
+    assert any("start_from_report" in json.dumps(one.get("blocks")) for one in said)
+    person.click(card, "start_from_job_file")
+    form = top(person, "start_form", eventually)
+    shown = json.dumps(form, ensure_ascii=False)
+    assert "from-a-file" in shown
+    assert "answer yes" in shown
+    person.submit(form, {})
+    person.submit(top(person, "confirm_start", eventually), {})
+    with context.db.read() as session:
+        run = session.exec(select(Run)).one()
+    assert (run.name, run.plan["seed"], run.plan["goal"]) == ("from-a-file", 7, "answer yes")
+    assert {name: run.plan["knobs"][name] for name in ("epochs", "learning_rate", "lora_r")} == {
+        "epochs": 2, "learning_rate": 3e-4, "lora_r": 8,
+    }  # fmt: skip
+
+
+def test_a_mention_with_the_file_works_too(attach, sandbox, person):
+    _, said = attach(("plan.yaml", PLAN), text="<@UFINETUNE> start this")
+    assert any("start_from_job_file" in json.dumps(one.get("blocks")) for one in said)
+
+
+def test_a_dataset_that_is_not_here_is_asked_for(attach, person, settle):
+    _, said = attach(("job.yml", PLAN))
+    card = next(one for one in said if "start_from_job_file" in json.dumps(one.get("blocks")))
+    person.click(card, "start_from_job_file")
+    settle()
+    told = [one for one in person.messages(CHANNEL) if one.get("ephemeral")] + person.thread(CHANNEL, card["thread_ts"])
+    assert any(
+        "“yes.jsonl” that the job file names is not in this channel" in json.dumps(one, ensure_ascii=False)
+        for one in told
+    )
+
+
+def test_what_is_wrong_is_said_line_by_line(attach):
+    _, said = attach(("job.yml", PLAN.replace(b"epochs: 2", b"epochs: 200").replace(b"seed: 7", b"seeds: 7")))
+    words = json.dumps(said, ensure_ascii=False)
+    assert "cannot be used as it is" in words
+    assert "“epochs”: Must be between 1 and 50" in words
+    assert "“seeds” is nothing that a job file has" in words
+    assert "start_from_job_file" not in words
+
+
+def test_other_peoples_yaml_is_left_alone(attach, context):
+    _, said = attach(("docker-compose.yml", b"services: {web: {image: nginx}}\n"), text="look at our set-up")
+    assert said == []
+    with context.db.read() as session:
+        assert session.exec(select(JobFile)).all() == []
+
+
+def test_a_broken_job_file_is_answered(attach):
+    _, said = attach(("job.yml", b"finetune: 1\nname: [\n"))
+    assert "cannot be read. line 3" in json.dumps(said, ensure_ascii=False)
+
+
+def test_a_runs_plan_comes_back_as_the_same_file(attach, person, context, settle, eventually):
+    _, said = attach(("job.yml", PLAN), ("yes.jsonl", DATA))
+    person.click(
+        next(one for one in said if "start_from_job_file" in json.dumps(one.get("blocks"))), "start_from_job_file"
+    )
+    person.submit(top(person, "start_form", eventually), {})
+    person.submit(top(person, "confirm_start", eventually), {})
+    settle()
+    root = next(one for one in person.messages(CHANNEL) if "run_cancel" in json.dumps(one.get("blocks")))
+    person.click(root, "run_cancel")
+    settle()
+    card = person.thread(CHANNEL, root["ts"])[0]
+    person.click(card, "run_job_file")
+    settle()
+    files = [file for one in person.thread(CHANNEL, card["ts"]) for file in one.get("files") or []]
+    written = next(file for file in files if file["name"].endswith(".yml"))
+    again = job_file.read(person.download(written))
+    asked = job_file.read(PLAN)
+    assert (again.name, again.seed, again.goal, again.base_model) == (asked.name, 7, asked.goal, asked.base_model)
+    assert again.knobs.items() >= asked.knobs.items()
+    assert again.dataset.sha256

@@ -1,0 +1,211 @@
+"""A plan as YAML: what is written is read back, and what is wrong is said with its place."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from providers.base import AUTO, Method
+from providers.capabilities import CAPABILITIES
+from workers.runs import job_file
+from workers.runs.choices import Choices, TestOn
+from workers.runs.job_file import JobFilePlan, Named, NoJobFile
+from workers.tables import Dataset, Run
+
+AUTOTRAIN = """
+task: llm-sft
+base_model: HuggingFaceTB/SmolLM2-135M-Instruct
+project_name: recipes-sft
+log: tensorboard
+backend: local
+data:
+  path: data/recipes.jsonl
+  train_split: train
+  valid_split: valid
+  chat_template: tokenizer
+  column_mapping: {text_column: messages}
+params:
+  epochs: 2
+  batch_size: 1
+  lr: 3e-5
+  peft: true
+  lora_r: 8
+  quantization: int4
+  scheduler: linear
+hub: {username: me, token: "${HF_TOKEN}", push_to_hub: true}
+"""
+
+
+def rows():
+    fixed = {
+        "team_id": "T1",
+        "storage_key": "k",
+        "format": "openai-chat",
+        "method": "sft",
+        "examples": 50,
+        "trainable": True,
+    }
+    names = ("recipes.jsonl", "held out.jsonl", "watched.jsonl")
+    return {number: Dataset(id=number, name=name, version=number, sha256=str(number) * 64, **fixed)
+            for number, name in enumerate(names, 1)}  # fmt: skip
+
+
+def run_of(choices):
+    return Run(
+        id=7, team_id="T1", name=choices.name, request_key="k", dataset_id=choices.dataset_id,
+        test_dataset_id=choices.test_dataset_id, validation_dataset_id=choices.validation_dataset_id,
+        provider=choices.provider, base_model=choices.base_model, method=choices.method, plan=choices.to_json(),
+    )  # fmt: skip
+
+
+def knobs_of(provider, method):
+    def one(knob):
+        if knob.choices:
+            return st.sampled_from(knob.choices)
+        number = (st.integers(int(knob.low), int(knob.high)) if knob.whole else st.floats(knob.low, knob.high)).filter(
+            lambda value: knob.low <= value <= knob.high
+        )
+        return st.one_of(number, st.just(AUTO)) if knob.can_auto else number
+
+    usable = Choices(dataset_id=1, provider=provider, method=method).usable_knobs
+    return st.fixed_dictionaries({knob.name: one(knob) for knob in usable})
+
+
+plans = st.sampled_from([(p, m) for p, can in CAPABILITIES.items() for m in sorted(can.methods)]).flatmap(
+    lambda chosen: st.builds(
+        Choices,
+        dataset_id=st.just(1),
+        test_dataset_id=st.sampled_from([None, 2]),
+        validation_dataset_id=st.sampled_from([None, 3]),
+        name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,38}", fullmatch=True).map(str.strip),
+        goal=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=300).map(str.strip),
+        provider=st.just(chosen[0]),
+        base_model=st.sampled_from(["gpt-4.1-nano", "smollm2-135m-instruct", "azureml://registries/x/models/y"]),
+        method=st.just(chosen[1]),
+        knobs=knobs_of(*chosen),
+        seed=st.integers(0, 2**31 - 1),
+        test_on=st.sampled_from(TestOn),
+        hold_out_validation=st.booleans(),
+    )
+)
+
+
+@given(plans)
+def test_what_is_written_is_read_back(choices):
+    datasets = rows()
+    plan = job_file.read(job_file.write(run_of(choices), datasets).encode())
+    assert plan.problems == plan.notes == ()
+    assert plan.dataset == Named("recipes.jsonl", 1, "1" * 64)
+    assert plan.test == (Named("held out.jsonl", 2, "2" * 64) if choices.test_dataset_id else None)
+    again = plan.choices(1, test_id=2 if plan.test else None, validation_id=3 if plan.validation else None)
+    expected = dataclasses.replace(
+        choices,
+        test_on=TestOn.HELD_OUT if choices.test_dataset_id else choices.test_on,
+        hold_out_validation=choices.hold_out_validation and not choices.validation_dataset_id,
+    )
+    assert again == expected
+    assert JobFilePlan.from_json(plan.to_json()) == plan
+
+
+def test_options_are_the_vendors_own_section():
+    choices = Choices(
+        dataset_id=1, name="x", provider="openai", base_model="o4-mini", method=Method.RFT,
+        options={"grader": {"type": "string_check", "name": "same", "input": "{{sample.output_text}}"}},
+    )  # fmt: skip
+    written = job_file.write(run_of(choices), rows())
+    assert yaml.safe_load(written)["openai"]["grader"]["type"] == "string_check"
+    assert job_file.read(written.encode()).options == choices.options
+
+
+def test_numbers_without_a_dot_are_numbers():
+    plan = job_file.read(b"finetune: 1\nname: x\ndataset: a.jsonl\nhyperparameters: {learning_rate: 5e-4, epochs: 2}")
+    assert plan.problems == ()
+    assert plan.knobs == {"learning_rate": 5e-4, "epochs": 2}
+
+
+def test_every_problem_is_collected_and_other_vendors_sections_are_left_alone():
+    plan = job_file.read(
+        b"finetune: 2\nname: [x]\nprovider: openai\nmethod: sft\ncolour: red\nseed: -1\ntest: {of: me}\ndataset: 7\n"
+        b"azure_openai: {training_tier: standard}\nopenai: {speed: 9}\nhyperparameters: {epochs: 99, lora_r: 8, beta: 1}\n"
+    )
+    said = "\n".join(plan.problems)
+    for words in (
+        "finetune: 2", "“name” must be a text", "“colour” is nothing", "“seed” must be", "“test” must be held-out",
+        "“dataset” must be a dataset", "openai, “speed”: no such option", "“epochs”: Must be between 1 and 50",
+        "“lora_r”: There is no such setting", "“beta”: There is no such setting",
+    ):  # fmt: skip
+        assert words in said
+    assert plan.notes == ("The section “azure_openai” is for another provider and is left alone.",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "at its top must be names"),
+        (b"- a\n- b\n", "at its top must be names"),
+        (b"finetune: 1\nname: x\nname: y\n", "line 3, column 1: “name” stands twice"),
+        (b"a: &a [x]\nb: [*a, *a]\n", "anchors"),
+        (b"finetune: [1\nname: x", "cannot be read. line"),
+        (b"x: !!python/object/apply:os.system ['true']\n", "cannot be read"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"finetune: 1\n" + b"#" * 70_000, "at most 64,000"),
+        (b"a: " + b"[" * 5_000, "nested too deep"),
+        (b"services:\n  web: {image: nginx}\n", "is no job file"),
+        (b"1: 2\n", "at its top must be names"),
+        (b"? [a, b]\n: c\n", "cannot be read"),
+        (b"finetune: \x00", "cannot be read"),
+    ],
+)
+def test_what_is_no_job_file_is_refused_with_words(text, words):
+    with pytest.raises(NoJobFile, match=r".") as refused:
+        job_file.read(text)
+    assert words in refused.value.user_message
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_anything_else_is_refused_too(text):
+    try:
+        plan = job_file.read(text)
+    except NoJobFile as error:
+        assert error.user_message
+    else:
+        assert isinstance(plan, JobFilePlan)
+
+
+def test_an_autotrain_file_is_a_plan_and_says_what_is_left_out():
+    plan = job_file.read(AUTOTRAIN.encode())
+    assert plan.problems == ()
+    assert (plan.name, plan.method, plan.provider) == ("recipes-sft", "sft", "local")
+    assert plan.dataset == Named(name="recipes.jsonl")
+    assert plan.hold_out_validation
+    assert plan.knobs == {"epochs": 2, "batch_size": 1, "learning_rate": 3e-5, "lora_r": 8}
+    said = "\n".join(plan.notes)
+    for words in ("AutoTrain", "push_to_hub", "int4", "params.scheduler", "columns"):
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("task: llm-sft", "task: image-classification", "llm-sft, llm-dpo, llm-orpo"),
+        ("backend: local", "backend: spaces-a10g-large", "at somebody's cost"),
+        ("epochs: 2", "epochs: 900", "between 1 and 50"),
+        ('hub: {username: me, token: "${HF_TOKEN}", push_to_hub: true}', "hub: [1]", "“hub” must have names"),
+    ],
+)
+def test_what_an_autotrain_file_must_not_ask_for(before, after, words):
+    assert before in AUTOTRAIN
+    assert words in "\n".join(job_file.read(AUTOTRAIN.replace(before, after).encode()).problems)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[3] / "examples").glob("*.yml")), ids=lambda one: one.stem
+)
+def test_the_examples_are_job_files(path):
+    plan = job_file.read(path.read_bytes())
+    assert plan.problems == ()
+    assert (Path(__file__).parents[3] / "examples" / plan.dataset.name).is_file()
+    assert plan.choices(1, test_id=None, validation_id=None).knob_problems() == {}

@@ -1,0 +1,110 @@
+"""Where a workspace can train and on what: by its credentials, by the dataset's method, and by what is over."""
+
+from datetime import date
+
+import pytest
+
+from providers.base import Method
+from workers.runs import offered
+from workers.settings import Settings
+from workers.tables import Credential, CredentialStatus, Dataset
+
+SETTINGS = Settings(today=date(2026, 11, 25))
+
+
+def dataset(method="sft", form="openai-chat"):
+    tokens = {"total": 100_000, "max": 900, "tokenizer": "o200k_base"}
+    return Dataset(
+        id=1, team_id="T1", name="d", sha256="s", storage_key="k", format=form, method=method, examples=100,
+        trainable=True, report={"epochs": 3, "method": method, "format": form, "examples": 100, "tokens": tokens},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def offers(db):
+    def of(*providers, row=None, settings=SETTINGS, endpoint="https://x.openai.azure.com", status="WORKING"):
+        with db.write() as session:
+            for name in providers:
+                session.add(
+                    Credential(
+                        team_id="T1", provider=name, sealed="x", shown={"endpoint": endpoint},
+                        status=CredentialStatus[status],
+                    )
+                )  # fmt: skip
+        with db.read() as session:
+            return offered.of(session, settings, "T1", row or dataset())
+
+    return of
+
+
+def test_only_what_has_credentials_that_were_not_refused(offers):
+    assert [one.value for one in offers().providers()] == ["local"]
+    assert [one.value for one in offers("openai", "azure_ml").providers()] == ["local", "openai", "azure_ml"]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_refused_credentials_offer_nothing(offers):
+    found = offers("openai", status="REFUSED")
+    assert found.not_here("openai") == "OpenAI is not set up here. An admin adds its credentials: /finetune keys"
+    assert found.not_here("local") == ""
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_what_is_closed_stands_last_and_is_never_begun_with(offers):
+    found = offers("openai")
+    listed = found.base_models("openai")
+    assert listed[0].description == "about $1.50 to train; answers until 14 January 2027"
+    assert [one.value for one in listed][-1] == offered.OTHER
+    closed = [one.value for one in listed if one.description.startswith("shut down on 23 October 2026")]
+    assert closed == ["gpt-4.1-nano-2025-04-14", "gpt-3.5-turbo-0125"]
+    assert found.first_model("openai") == "gpt-4.1-mini-2025-04-14"
+    assert found.first_model("openai", like="gpt-4.1-nano-2025-04-14") == "gpt-4.1-mini-2025-04-14"
+    assert "davinci-002" not in [one.value for one in listed]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_the_same_model_elsewhere_is_taken(offers):
+    found = offers("azure_openai")
+    assert found.first_model("azure_openai", like="gpt-4o-mini-2024-07-18") == "gpt-4o-mini-2024-07-18"
+    assert found.first_model("azure_openai", like="gpt-3.5-turbo-0125") == "gpt-35-turbo-0125"
+    assert found.first_model("azure_openai", like="smollm2-135m-instruct") == "gpt-4.1-nano-2025-04-14"
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_by_method_and_by_shape(offers):
+    found = offers("openai", row=dataset("rft", "rft"))
+    assert [one.value for one in found.base_models("openai")] == ["o4-mini-2025-04-16", offered.OTHER]
+    assert found.first_provider() == "openai"
+    assert found.method is Method.RFT
+    prompts = offers(row=dataset("sft", "prompt-completion"))
+    assert "davinci-002" in [one.value for one in prompts.base_models("openai")]
+    kto = offers(row=dataset("kto", "kto"))
+    assert "No provider that is known here does" in kto.cannot("local")
+    assert kto.first_provider() == "local"
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("url", "endpoint", "own"),
+    [
+        ("https://api.openai.com/v1", "https://x.openai.azure.com", {"openai", "azure_openai", "azure_ml"}),
+        ("http://127.0.0.1:9/v1", "http://127.0.0.1:9", {"azure_ml"}),
+        ("https://api.openai.com.evil.example/v1", "https://x.services.ai.azure.com", {"azure_openai", "azure_ml"}),
+    ],
+)
+def test_the_vendors_own_address(offers, url, endpoint, own):
+    settings = SETTINGS.model_copy(update={"openai_url": url})
+    found = offers("openai", "azure_openai", settings=settings, endpoint=endpoint)
+    assert found.own == own
+    assert bool(found.closed("openai", "gpt-4.1-nano")) is ("openai" in own)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_tiers(offers):
+    found = offers("azure_openai")
+    tiers = {one.value: one.description for one in found.tiers("azure_openai", "gpt-4.1-mini", 1_000_000)}
+    assert tiers["standard"] == "about $5.50 ($5.50 a million tokens)"
+    assert set(tiers) == {"globalStandard", "standard", "developerTier"}
+    assert [one.value for one in found.tiers("azure_openai", "gpt-35-turbo", 5)] == ["standard"]
+    assert {one.description for one in found.tiers("azure_openai", "gpt-9", 5)} == {"price unknown"}
+    assert found.tiers("openai", "gpt-4.1-mini", 5) == []
