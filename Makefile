@@ -19,11 +19,14 @@ run: $(VENV)/.ready
 azure: $(VENV)/.ready
 	@$(UV) $(TORCH) -e '.[local,azure]'
 
+# Two at a time, as most of them wait; then those that start a whole installation each, one after the other.
 test: $(VENV)/.ready-dev
-	@$(BIN)/pytest -m "not full"
+	@$(BIN)/pytest -m "not full" -n 2 --dist loadfile --ignore tests/acceptance
+	@$(BIN)/pytest -m "not full" tests/acceptance
 
 test-all: $(VENV)/.ready-dev
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/acceptance
+	@$(BIN)/pytest tests/acceptance
 
 check: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .

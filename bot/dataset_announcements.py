@@ -11,6 +11,7 @@ from bot.blocks.elements import Block, Drawn, context, section
 from bot.blocks.findings import counted
 from workers import consents, datasets, job_files
 from workers.dataprep.convert import TARGETS
+from workers.runs import offered
 from workers.runs.job_file import write
 from workers.settings import Settings
 from workers.storage import Storage
@@ -19,31 +20,32 @@ from workers.tables import Announcement, Consent, Dataset, Derivation, JobFile, 
 Renderer = Callable[[Session, Settings, Announcement], Drawn]
 
 
-def report(session: Session, row: Dataset, *, elsewhere: bool = False) -> Drawn:
+def report(session: Session, settings: Settings, row: Dataset, *, elsewhere: bool = False) -> Drawn:
     """The report that shows the dataset. `elsewhere`: for people of another channel, who see none of its neighbours."""
+    ranked = offered.of(session, settings, row.team_id, None).ranked
     if row.upload_id and elsewhere:
-        return dataset_report.draw([(session.get_one(Upload, row.upload_id), row)], elsewhere=True)
+        return dataset_report.draw([(session.get_one(Upload, row.upload_id), row)], elsewhere=True, ranked=ranked)
     if row.upload_id:
-        return _of_files(session, row.team_id, row.channel_id, row.message_ts)
+        return _of_files(session, settings, row.team_id, row.channel_id, row.message_ts)
     parent = session.get(Dataset, row.parent_id) if row.parent_id else None
     held_out = datasets.held_out_beside(session, row)
-    return dataset_report.draw_version(row, parent, held_out=held_out, elsewhere=elsewhere)
+    return dataset_report.draw_version(row, parent, held_out=held_out, elsewhere=elsewhere, ranked=ranked)
 
 
-def _of_files(session: Session, team_id: str, channel_id: str, message_ts: str) -> Drawn:
+def _of_files(session: Session, settings: Settings, team_id: str, channel_id: str, message_ts: str) -> Drawn:
     uploads = session.exec(
         select(Upload)
         .where(Upload.team_id == team_id, Upload.channel_id == channel_id, Upload.message_ts == message_ts)
         .order_by(Upload.id)  # type: ignore[arg-type]
     ).all()
     found = [(one, session.exec(select(Dataset).where(Dataset.upload_id == one.id)).one_or_none()) for one in uploads]
-    return dataset_report.draw(found)
+    return dataset_report.draw(found, ranked=offered.of(session, settings, team_id, None).ranked)
 
 
-def _dataset_report(session: Session, _settings: Settings, row: Announcement) -> Drawn:
+def _dataset_report(session: Session, settings: Settings, row: Announcement) -> Drawn:
     if "dataset_id" in row.data:
-        return report(session, session.get_one(Dataset, int(row.data["dataset_id"])))
-    return _of_files(session, row.team_id, row.channel_id, str(row.data["message_ts"]))
+        return report(session, settings, session.get_one(Dataset, int(row.data["dataset_id"])))
+    return _of_files(session, settings, row.team_id, row.channel_id, str(row.data["message_ts"]))
 
 
 def _lengths(session: Session, _settings: Settings, row: Announcement) -> Drawn:

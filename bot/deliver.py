@@ -17,14 +17,13 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlmodel import Session, select
 
-from bot import dataset_announcements, hosting_announcements
-from bot.blocks import evaluation, keys_form, loss_curve, rehome, run_card, words
+from bot import dataset_announcements, hosting_announcements, run_cards
+from bot.blocks import evaluation, keys_form, loss_curve, rehome, words
 from bot.blocks.elements import Drawn
 from workers import announcements
 from workers.announcements import Trouble
 from workers.context import Context
 from workers.run_status import RunStatus
-from workers.runs import lifecycle
 from workers.runs.rehome import offers_of
 from workers.settings import Settings
 from workers.tables import Announcement, Evaluation, Run, RunMetric
@@ -86,9 +85,7 @@ def draw(session: Session, settings: Settings, row: Announcement) -> Drawn:
 
 
 def _run_card(session: Session, _settings: Settings, row: Announcement) -> Drawn:
-    run = session.get_one(Run, row.subject_id)
-    ahead = lifecycle.queue_position(session, run) if run.status is RunStatus.QUEUED else 0
-    return run_card.draw(run, ahead=ahead)
+    return run_cards.shown(session, session.get_one(Run, row.subject_id))
 
 
 def _loss_curve(session: Session, _settings: Settings, row: Announcement) -> Drawn:

@@ -28,8 +28,14 @@ def _asleep(session: Session, _settings: Settings, row: Announcement) -> Drawn:
     return hosting.asleep(target, hosted_for(session, target), str(row.data.get("why") or ""))
 
 
+def _waking(session: Session, _settings: Settings, row: Announcement) -> Drawn:
+    hosted = session.get_one(HostedModel, row.subject_id)
+    return hosting.waking(session.get_one(Endpoint, hosted.endpoint_id), hosted)
+
+
 RENDERERS: dict[str, Callable[[Session, Settings, Announcement], Drawn]] = {
     "endpoint": _endpoint,
     "hosting_warning": _warning,
     "hosting_asleep": _asleep,
+    "hosting_waking": _waking,
 }

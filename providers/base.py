@@ -5,7 +5,7 @@ themselves (`HostingProvider`), keeps models (`ModelKeeper`): each room says whi
 this module touches the network or a vendor's SDK, so anything may import it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -134,11 +134,9 @@ class Capabilities:
 
     methods: frozenset[Method]
     dataset_format: str  # the DatasetFormat id that `train_path` must have; DPO and RFT have formats of their own
-    minimum_examples: int = 1
     can_pause: bool = False
     must_deploy: bool = False  # a tuned model must be hosted before it answers
     base_must_deploy: bool = False  # and so must a base model, to be compared with
-    queue: str = "cloud"  # "gpu" where the worker itself does the work
     knobs: tuple[Knob, ...] = ()
     formats: Mapping[Method, str] = field(default_factory=dict)  # where a method's differs from `dataset_format`
     options: frozenset[str] = frozenset()  # names that `TrainingRequest.options` may have
@@ -150,6 +148,10 @@ class Capabilities:
         return self.formats.get(method, self.dataset_format)
 
 
+def nobody_objects() -> None:
+    """What `TrainingProvider.submit` asks before its create call, where nobody has a word to say about it."""
+
+
 @runtime_checkable
 class TrainingProvider(Protocol):
     """Creates, watches and ends provider jobs. Every error raised is a `providers.errors.ProviderError`."""
@@ -158,10 +160,13 @@ class TrainingProvider(Protocol):
         """What it can do."""
         ...
 
-    def submit(self, request: TrainingRequest) -> ProviderJob:
-        """Start training. Never sends a create call twice for one `request.key`.
+    def submit(self, request: TrainingRequest, about_to_create: Callable[[], None] = nobody_objects) -> ProviderJob:
+        """Start training, unless this key has a provider job already: then that one is returned.
 
-        Raises SubmitUnknown if the vendor may or may not have accepted it: use `find` later.
+        A vendor's room calls `about_to_create` once, when everything is uploaded and the create call is the next
+        thing to be sent. What that raises is passed on, and nothing is created; Withdrawn also has the files deleted.
+        Raises SubmitUnknown if the vendor may or may not have accepted the create call: use `find` later, and submit
+        no more. Any other error says that it has not.
         """
         ...
 
@@ -310,13 +315,14 @@ class Deployment:
     target: str = ""
     vendor_status: str = ""
     error: str | None = None  # for people; untrusted text
+    waiting: bool = False  # the vendor does nothing more by itself: `deploy` again takes the next step
 
 
 @runtime_checkable
 class HostingProvider(Protocol):
     """Hosts models that do not answer by themselves. Every error raised is a `providers.errors.ProviderError`.
 
-    None of these waits for the vendor to finish: `deployment` tells.
+    None of these waits for the vendor to finish: `deployment` tells. Only `deploy` and `undeploy` change anything.
     """
 
     def tiers(self, base_model: str) -> Sequence[HostingTier]:
@@ -324,13 +330,17 @@ class HostingProvider(Protocol):
         ...
 
     def deploy(self, request: DeploymentRequest) -> Deployment:
-        """Ask for the deployment; asking again for the same name makes no second one."""
+        """Ask for the deployment, or for the next step of one that is `waiting`; the same name makes no second one."""
         ...
 
     def deployment(self, name: str) -> Deployment:
-        """The deployment now. READY only once it has really answered; GONE if it is not there."""
+        """The deployment now, only looked at. READY only once it has really answered; GONE if it is not there."""
         ...
 
     def undeploy(self, name: str) -> Deployment:
         """Ask for its end, after which it costs nothing; one that is not there is GONE already."""
+        ...
+
+    def ours(self, prefix: str) -> Sequence[str]:
+        """The names of everything that is hosted there and begins so, but for what is being deleted already."""
         ...

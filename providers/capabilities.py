@@ -49,14 +49,11 @@ _LOCAL = (
 _CHAT_FORMATS = {Method.DPO: "openai-preference", Method.RFT: "openai-rft"}
 
 CAPABILITIES: Mapping[str, Capabilities] = {
-    "local": Capabilities(
-        frozenset({Method.SFT}), "openai-chat", can_pause=True, queue="gpu", knobs=_LOCAL, longest_suffix=40
-    ),
-    "stub": Capabilities(frozenset(Method), "openai-chat", can_pause=True, queue="gpu", knobs=_LOCAL),
+    "local": Capabilities(frozenset({Method.SFT}), "openai-chat", can_pause=True, knobs=_LOCAL, longest_suffix=40),
+    "stub": Capabilities(frozenset(Method), "openai-chat", can_pause=True, knobs=_LOCAL),
     "openai": Capabilities(
         _SFT_AND_DPO | _RFT,
         "openai-chat",
-        minimum_examples=10,
         can_pause=True,
         knobs=(_EPOCHS, _BATCH, _MULTIPLIER, _BETA, *_REINFORCEMENT),
         formats=_CHAT_FORMATS,
@@ -65,7 +62,6 @@ CAPABILITIES: Mapping[str, Capabilities] = {
     "azure_openai": Capabilities(
         _SFT_AND_DPO,
         "openai-chat",
-        minimum_examples=10,
         can_pause=True,
         must_deploy=True,
         base_must_deploy=True,
@@ -78,7 +74,6 @@ CAPABILITIES: Mapping[str, Capabilities] = {
     "azure_ml": Capabilities(
         frozenset({Method.SFT}),
         "openai-chat",
-        minimum_examples=10,
         must_deploy=True,
         base_must_deploy=True,
         knobs=(

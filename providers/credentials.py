@@ -13,6 +13,8 @@ Credentials = Mapping[str, str]
 
 AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 """Where an Azure OpenAI resource may be; an installation's settings may add hosts."""
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_AT_AZURE = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?:{'|'.join(map(re.escape, AZURE_HOSTS))})(?::443)?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()-]{0,89}")
 
@@ -125,11 +127,11 @@ def is_azure(endpoint: str, more_hosts: tuple[str, ...] = ()) -> bool:
         host, address = (parts.hostname or "").lower(), parts.netloc.lower()
     except ValueError:
         return False
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in address or parts.query or parts.fragment or not endpoint.isprintable():
         return False
     if address in more_hosts or host in more_hosts:
         return parts.scheme in {"http", "https"}
-    return parts.scheme == "https" and parts.port in {None, 443} and host.endswith(AZURE_HOSTS)
+    return parts.scheme == "https" and _AT_AZURE.fullmatch(address) is not None
 
 
 def shown(provider: str, values: Credentials) -> dict[str, str]:

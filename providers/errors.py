@@ -8,6 +8,7 @@ ProviderError
 ├── RateLimited          slow down; `retry_after` seconds if the vendor said so
 ├── Unavailable          network trouble or a 5xx: try again later
 ├── SubmitUnknown        a create call whose answer never came: look it up, never resend
+├── Withdrawn            nobody wants it any more: nothing was created
 └── TrainingFailed       the training itself broke
 """
 
@@ -54,6 +55,10 @@ class Unavailable(ProviderError):
 
 class SubmitUnknown(ProviderError):
     """A create call whose answer never came: look it up with `find`, never resend."""
+
+
+class Withdrawn(ProviderError):
+    """Nobody wants it any more: raised by whoever was asked before a create call, and nothing was created."""
 
 
 class TrainingFailed(ProviderError):

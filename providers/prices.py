@@ -5,6 +5,7 @@ tokens, how many of an example it bills, and how many examples a vendor wants at
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,6 +15,17 @@ from typing import Any
 
 ANY_MODEL = "*"
 """In the file: the same price whatever the model."""
+_CALLED = tuple(
+    re.compile(one)
+    for one in (
+        r"ft:(?P<name>[^:]*)(?::.*)?",
+        r"(?P<name>.+?)\.ft-.+",
+        r"azureml://registries/[\w.-]+/models/(?P<name>[\w.-]+)(?:/(?:versions|labels)/[\w.-]+)?/?",
+        r"(?:azureml(?:-[\w.-]+)?|azure-openai)/(?P<name>[\w.-]+)(?:/[\w.-]+)?",
+    )
+)
+"""How vendors call a base model, or what was tuned of it."""
+_ADDRESS = re.compile(r"/models/([^/]+)(?:/(?:versions|labels)/[^/]*)?/?$")
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ class _Book:
 def price_of(provider: str, model: str, tier: str = "") -> Price | None:
     """The price of a base model, or of a tuned model's base; None where none is known."""
     wanted_model = base_of(model)
-    wanted_tier = tier or vendor(provider).tier
+    wanted_tier = (tier_named(provider, tier) or tier) if tier else vendor(provider).tier
     for price in _book().prices:
         if price.provider == provider and price.model in {wanted_model, ANY_MODEL} and price.tier == wanted_tier:
             return price
@@ -92,7 +104,7 @@ def price_of(provider: str, model: str, tier: str = "") -> Price | None:
 
 
 def cheapest_hosting(provider: str, model: str, above: float = -1.0) -> Price | None:
-    """The tier whose hour of hosting costs the least, of those that cost more than `above`; None where none is known."""
+    """The tier whose hour of hosting costs the least, of those that cost more than `above`; None where none is."""
     wanted = base_of(model)
     known = [
         (one.hosting_per_hour, one.tier, one)
@@ -101,6 +113,12 @@ def cheapest_hosting(provider: str, model: str, above: float = -1.0) -> Price | 
         if one.hosting_per_hour is not None and one.hosting_per_hour > above
     ]
     return min(known, key=lambda one: one[:2])[2] if known else None
+
+
+def tier_named(provider: str, written: object) -> str:
+    """A tier as it is spelled here and in plans, however somebody wrote it; "" for one that the provider has not."""
+    known = [*vendor(provider).tiers, *(one.tier for one in _book().prices if one.provider == provider)]
+    return next((one for one in known if isinstance(written, str) and one.lower() == written.lower()), "")
 
 
 def prices() -> tuple[Price, ...]:
@@ -119,9 +137,20 @@ def facts_of(model: str) -> ModelFacts:
 
 
 def base_of(model: str) -> str:
-    """The base model's full name: of a tuned model ("ft:gpt-4o-mini-2024-07-18:…") or of a short name."""
-    name = model.split(":")[1] if model.startswith("ft:") and model.count(":") else model
+    """The base model's full name, in this file's words, whatever a vendor calls it.
+
+    Of a tuned model ("ft:gpt-4o-mini-2024-07-18:…", at Azure "gpt-4o-mini-2024-07-18.ft-…"), of an address in one of
+    Azure's registries ("azureml-mistral/Ministral-3B"), or of a short name.
+    """
+    found = next((one for pattern in _CALLED if (one := pattern.fullmatch(model))), None)
+    name = found["name"] if found else model
     return _book().aliases.get(name, name)
+
+
+def short_name(model: str) -> str:
+    """The model's name for people: of an address ("azureml://…/models/NAME/versions/1", a folder) only its own name."""
+    found = _ADDRESS.search(model)
+    return found[1] if found else model.rstrip("/").rpartition("/")[2] or model
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ import json
 import math
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from providers.base import (
     ProviderJob,
     ProviderJobStatus,
     TrainingRequest,
+    nobody_objects,
 )
 from providers.credentials import Credentials
 from providers.errors import InvalidRequest, NotFound
@@ -58,9 +59,9 @@ class StubTraining:
 
     def capabilities(self) -> Capabilities:
         """It can pretend every method."""
-        return Capabilities(methods=frozenset(Method), dataset_format="openai-chat", can_pause=True, queue="gpu")
+        return Capabilities(methods=frozenset(Method), dataset_format="openai-chat", can_pause=True)
 
-    def submit(self, request: TrainingRequest) -> ProviderJob:
+    def submit(self, request: TrainingRequest, about_to_create: Callable[[], None] = nobody_objects) -> ProviderJob:
         """Begin to pretend; a key that is known already is the same job."""
         known = self.find(request.key)
         if known is not None:
@@ -71,6 +72,7 @@ class StubTraining:
             raise InvalidRequest("The training file is not there any more. Attach the dataset again.")
         job_id = _job_id(request.key)
         wanted = request.hyperparameters
+        about_to_create()
         self._write(
             job_id,
             _State(

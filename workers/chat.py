@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from providers.base import ChatChunk, ChatMessage, ChatRequest
 from providers.errors import NotFound as NotThere
-from workers import hosting, tasks, vendors
+from workers import announcements, hosting, tasks, vendors
 from workers.context import Context
 from workers.errors import NotFound
 from workers.rights import Actor, Verb, allowed, require
@@ -31,6 +31,11 @@ def is_answered(session: Session, team_id: str, channel_id: str, thread_ts: str)
     if bound is not None and _is_there(session, bound):
         return True
     return _endpoint_of_card(session, team_id, channel_id, thread_ts) is not None
+
+
+def is_over(session: Session, team_id: str, channel_id: str, thread_ts: str) -> bool:
+    """Whether an endpoint answered in this thread, and is deleted now. Changes nothing."""
+    return _deleted_in(session, team_id, channel_id, thread_ts) is not None
 
 
 def endpoint_of(session: Session, team_id: str, channel_id: str, thread_ts: str) -> ChatThread | None:
@@ -70,7 +75,10 @@ def _bound(session: Session, team_id: str, channel_id: str, thread_ts: str) -> C
     ).one_or_none()
 
 
-def _endpoint_of_card(session: Session, team_id: str, channel_id: str, thread_ts: str) -> Endpoint | None:
+def _endpoint_of_card(
+    session: Session, team_id: str, channel_id: str, thread_ts: str, *, deleted: bool = False
+) -> Endpoint | None:
+    is_deleted = col(Endpoint.status) == EndpointStatus.DELETED
     return session.exec(
         select(Endpoint)
         .join(Announcement, col(Announcement.subject_id) == col(Endpoint.run_id))
@@ -80,18 +88,40 @@ def _endpoint_of_card(session: Session, team_id: str, channel_id: str, thread_ts
             Announcement.kind == "run_card",
             Announcement.ts == thread_ts,
             Endpoint.team_id == team_id,
-            Endpoint.status != EndpointStatus.DELETED,
+            is_deleted if deleted else ~is_deleted,
         )
         .order_by(col(Endpoint.id).desc())
         .limit(1)
     ).one_or_none()
 
 
+def _deleted_in(session: Session, team_id: str, channel_id: str, thread_ts: str) -> Endpoint | None:
+    if is_answered(session, team_id, channel_id, thread_ts):
+        return None
+    bound = _bound(session, team_id, channel_id, thread_ts)
+    if bound is not None:
+        return session.get_one(Endpoint, bound.endpoint_id)
+    return _endpoint_of_card(session, team_id, channel_id, thread_ts, deleted=True)
+
+
+def _tell_deleted(session: Session, endpoint: Endpoint, thread_ts: str) -> None:
+    """Say once in a thread that nobody answers there any more."""
+    slot = f"endpoint:{endpoint.id}:deleted:{thread_ts}"
+    wanted = select(Announcement.id).where(Announcement.team_id == endpoint.team_id, Announcement.slot == slot)
+    if session.exec(wanted).first() is None:
+        text = f"🗑️ Nobody answers here any more: the model of {endpoint.name} was deleted. A new run makes another."
+        announcements.post(session, owner=endpoint, slot=slot, kind="note", data={"text": text}, thread_ts=thread_ts)
+
+
 def receive(session: Session, actor: Actor, *, thread_ts: str, message_ts: str, text: str) -> ChatTurn | None:
     """Record a message of a bound thread and ask for its answer.
 
-    None: nobody answers in this thread, or its endpoint is asleep, which is said there.
+    None: nobody answers in this thread, or its endpoint is asleep or deleted, which is said there.
     """
+    over = _deleted_in(session, actor.team_id, actor.channel_id, thread_ts)
+    if over is not None and allowed(session, actor, Verb.CHAT, over):
+        _tell_deleted(session, over, thread_ts)
+        return None
     thread = endpoint_of(session, actor.team_id, actor.channel_id, thread_ts)
     if thread is None or not text.strip():
         return None

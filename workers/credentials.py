@@ -16,7 +16,8 @@ from sqlmodel import Session, col, select
 from providers import credentials as fields
 from providers.credentials import Credentials
 from providers.errors import NotConfigured
-from workers import tasks
+from providers.prices import vendor
+from workers import credential_use, tasks
 from workers.db import Database
 from workers.errors import InvalidPlan, NotAllowed, NotFound, SetupProblem, UserError
 from workers.queues.connection import QueueName
@@ -57,8 +58,9 @@ def save(
 ) -> Credential:
     """Keep the workspace's credentials for a provider in place of earlier ones, and ask for their check.
 
-    A secret that is left empty stays what it was, unless what it belongs to has changed. Raises NotAllowed, NotFound,
-    InvalidPlan (problems by field), UserError.
+    A secret that is left empty stays what it was, unless what it belongs to has changed. They must not reach another
+    place while models are hosted at the one before. Raises NotAllowed, NotFound, InvalidPlan (problems by field),
+    UserError.
     """
     _may(session, actor, provider)
     row = _row(session, actor.team_id, provider, for_update=True)
@@ -68,6 +70,8 @@ def save(
     problems = fields.problems(provider, merged, more_hosts=more_hosts)
     if problems:
         raise InvalidPlan(problems)
+    if row is not None:
+        credential_use.refuse_to_move(session, actor.team_id, provider, row.shown, merged)
     sealed = vault.seal(merged)
     if row is None:
         row = Credential(
@@ -100,8 +104,12 @@ def recheck(session: Session, actor: Actor, provider: str) -> Credential:
 
 
 def forget(session: Session, actor: Actor, provider: str) -> None:
-    """Delete them. Runs and endpoints at this provider are then refused. Raises NotAllowed, NotFound."""
+    """Delete them. Runs and endpoints at this provider are then refused.
+
+    Raises NotAllowed, NotFound, and UserError while something is hosted that nobody could delete without them.
+    """
     row = _existing(session, actor, provider)
+    credential_use.refuse_to_forget(session, actor.team_id, provider)
     _audit(session, actor, "forget_credentials", row)
     session.delete(row)
 
@@ -123,8 +131,10 @@ def of(session: Session, vault: Vault, team_id: str, provider: str) -> Credentia
         return {}
     row = _row(session, team_id, provider)
     if row is None:
-        raise NotConfigured(f"There are no credentials for {provider} in this workspace. An admin adds them by "
-                            "`/finetune keys`.")  # fmt: skip
+        name = vendor(provider).text
+        raise NotConfigured(
+            f"There are no credentials for {name} in this workspace. An admin adds them by /finetune keys."
+        )
     try:
         return vault.open(row.sealed)
     except SetupProblem as problem:

@@ -75,7 +75,7 @@ def get(session: Session, actor: Actor, dataset_id: int, *, verb: Verb = Verb.VI
     require(session, actor, verb)
     row = session.get(Dataset, dataset_id)
     if row is None or not may(session, actor, Verb.VIEW, row):
-        raise NotFound(f"There is no dataset {dataset_id} here. `/finetune data` lists those of this channel.")
+        raise NotFound(f"There is no dataset {dataset_id} here. /finetune data lists those of this channel.")
     if row.deleted_at is not None:
         raise DatasetGone(f"{row.name} v{row.version} was deleted. Attach the file again if you still need it.")
     return row
@@ -113,7 +113,7 @@ def find(session: Session, actor: Actor, wanted: str) -> Dataset:
     found = _named(rows, wanted) or (_named(rows, versioned[1], int(versioned[2])) if versioned else None)
     if found is not None:
         return found
-    raise NotFound(f"There is no dataset called “{wanted[:60]}” here. `/finetune data` lists those of this channel.")
+    raise NotFound(f"There is no dataset called “{wanted[:60]}” here. /finetune data lists those of this channel.")
 
 
 def _named(rows: Sequence[Dataset], name: str, version: int | None = None) -> Dataset | None:

@@ -2,7 +2,8 @@
 
 SQLite: WAL, BEGIN IMMEDIATE for everything that writes, a second read-only-by-habit engine for reads.
 PostgreSQL: plain transactions. Times that decide anything (leases, dispatch) are the database's own,
-through `epoch_now()`, so that two hosts' clocks never disagree.
+through `epoch_now()`, so that two hosts' clocks never disagree. No error prints the values of its statement:
+they are people's data, and errors go into logs.
 """
 
 from collections.abc import Callable, Iterator
@@ -83,8 +84,9 @@ class Database:
 
     def _engine(self, busy_seconds: float, begin: str) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, pool_pre_ping=True)
-        engine = create_engine(self.url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
+            return create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
+        options = {"timeout": busy_seconds, "check_same_thread": False}
+        engine = create_engine(self.url, connect_args=options, hide_parameters=True)
 
         @event.listens_for(engine, "connect")
         def _configure(connection: Any, _record: Any) -> None:

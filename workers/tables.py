@@ -385,7 +385,7 @@ class HostedModel(Owned, table=True):
     provider: str
     name: str  # the deployment's name at the vendor, ours and never used twice
     model: str  # the vendor's name of what is hosted
-    purpose: str = "tuned"  # "tuned", "base" (to be compared with, for the evaluation only), "checkpoint"
+    purpose: str = "tuned"  # "tuned", or "base" (to be compared with, for the evaluation only)
     tier: str = ""
     capacity: int = 1
     target: str = ""  # what a question must name to reach it
@@ -397,10 +397,12 @@ class HostedModel(Owned, table=True):
     lease_hours: float = 4.0
     extended: int = 0  # how many hours it got because it was in use when its lease ended
     lives_until: float | None = None  # when the vendor ends it by itself
+    asked_at: float | None = None  # when the vendor was first asked for it; None: it never heard of it
     ready_at: float | None = None
     ends_at: float | None = Field(default=None, index=True)  # the lease's end
     warned_at: float | None = None
     used_at: float | None = None
+    looked_at: float | None = None  # when a look at the vendor was last asked for
     ended_at: float | None = None
 
 

@@ -14,6 +14,7 @@ from workers import announcements, dataset_cards, datasets, tasks
 from workers.dataprep import hub
 from workers.errors import UserError
 from workers.rights import Actor, Verb, require
+from workers.runs import job_yaml
 from workers.tables import Dataset, DatasetRole, Owned, Task, Upload, UploadStatus
 from workers.tasks import Lease
 
@@ -100,8 +101,13 @@ def _receive(
             )
             if place >= MOST_FILES:
                 known.status, known.problem = UploadStatus.REFUSED, TOO_MANY
+            too_large = is_job_file(file.name) and file.size > job_yaml.MOST_BYTES
+            if too_large and not file.addressed:
+                known.status, known.problem = UploadStatus.REFUSED, job_yaml.too_large(file.size)
             session.add(known)
             session.flush()
+            if too_large and known.status is UploadStatus.RECEIVED:
+                refuse(session, known, job_yaml.too_large(file.size))
             if known.status is UploadStatus.RECEIVED:
                 tasks.add(session, "download", known.id or 0, queue="slack", team_id=actor.team_id)
         uploads.append(known)

@@ -1,6 +1,6 @@
 """What was attached: what it is, is it good enough, and what to mend first. Read in ten seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bot import escape
@@ -22,6 +22,7 @@ from bot.blocks.findings import counted
 from workers.dataset_cards import fixes
 from workers.datasets import FEW_EXAMPLES
 from workers.runs import cost
+from workers.runs.billing import Offer
 from workers.tables import Dataset, DatasetRole, Upload, UploadStatus
 
 ROLES = {
@@ -54,25 +55,40 @@ LAYOUTS = {
 ELSEWHERE = "It is shared from another channel. It is mended, and its columns and test file are chosen, only there."
 LEFT_OUT = "… the rest does not fit into one message: `/finetune data` lists every file."
 Shown = tuple[Upload, Dataset | None]
+Ranked = Callable[[Dataset], Sequence[Offer]]
+"""Where a dataset can be trained and for what price, the best first."""
 
 
-def draw(files: Sequence[Shown], *, elsewhere: bool = False) -> Drawn:
+def on_this_machine(dataset: Dataset) -> Sequence[Offer]:
+    """As it is where no vendor is set up."""
+    return cost.by_provider(dataset.report)
+
+
+def draw(files: Sequence[Shown], *, elsewhere: bool = False, ranked: Ranked = on_this_machine) -> Drawn:
     """The report on all files of one message. `elsewhere`: in another channel than theirs, where none is changed."""
     ready = [dataset for _, dataset in files if dataset is not None and _is_ready(dataset)]
     held_out = any(one.role is not DatasetRole.TRAIN for one in ready)
     several = len(files) > 1
-    blocks: list[Block] = [header(_title(files, ready))] if several else []
+    title = _title(files, ready, ranked)
+    blocks: list[Block] = [header(title)] if several else []
     for upload, dataset in files:
         if upload.status in {UploadStatus.RECEIVED, UploadStatus.STORED}:
             blocks.append(_waiting(upload))
         elif dataset is None or upload.status is UploadStatus.REFUSED:
             blocks.append(_refused(upload))
         else:
-            blocks += _checked(dataset, several=several, held_out=held_out, elsewhere=elsewhere)
-    return Drawn(text=_title(files, ready), blocks=fitting(blocks, LEFT_OUT))
+            blocks += _checked(dataset, ranked, several=several, held_out=held_out, elsewhere=elsewhere)
+    return Drawn(text=title, blocks=fitting(blocks, LEFT_OUT))
 
 
-def draw_version(dataset: Dataset, parent: Dataset | None, *, held_out: bool, elsewhere: bool = False) -> Drawn:
+def draw_version(
+    dataset: Dataset,
+    parent: Dataset | None,
+    *,
+    held_out: bool,
+    elsewhere: bool = False,
+    ranked: Ranked = on_this_machine,
+) -> Drawn:
     """The report on a version that was made from another."""
     done = dataset.changes
     changed, dropped = int(done.get("changed") or 0), int(done.get("dropped") or 0)
@@ -80,8 +96,8 @@ def draw_version(dataset: Dataset, parent: Dataset | None, *, held_out: bool, el
     parts = [f"{counted(dropped, 'example')} removed"] if dropped else []
     parts += [f"{counted(changed, 'example')} changed"] if changed else []
     line = f"🛠️ Made from {before}, which stays as it was: {' and '.join(parts) or 'nothing to change'}."
-    blocks = [context(line), *_checked(dataset, several=False, held_out=held_out, elsewhere=elsewhere)]
-    text = f"{_mark(dataset)} {escape.mrkdwn(dataset.name, 80)} v{dataset.version}"
+    blocks = [context(line), *_checked(dataset, ranked, several=False, held_out=held_out, elsewhere=elsewhere)]
+    text = f"{_mark(dataset, ranked)} {escape.mrkdwn(dataset.name, 80)} v{dataset.version}"
     return Drawn(text=text, blocks=fitting(blocks, LEFT_OUT))
 
 
@@ -93,16 +109,17 @@ def _is_to_learn(dataset: Dataset) -> bool:
     return _is_ready(dataset) and dataset.role is DatasetRole.TRAIN
 
 
-def _starts_here(dataset: Dataset) -> bool:
+def _starts_here(dataset: Dataset, ranked: Ranked) -> bool:
     """Whether something that is set up here trains on it."""
-    return cost.best_fit(cost.by_provider(dataset.report)) is not None
+    return cost.best_fit(ranked(dataset)) is not None
 
 
-def _title(files: Sequence[Shown], ready: Sequence[Dataset]) -> str:
+def _title(files: Sequence[Shown], ready: Sequence[Dataset], ranked: Ranked) -> str:
     if any(upload.status in {UploadStatus.RECEIVED, UploadStatus.STORED} for upload, _ in files):
         return "⏳ Checking"
     if len(ready) == len(files):
-        state = "ready to train" if all(_starts_here(one) for one in ready if _is_to_learn(one)) else "without errors"
+        starts = all(_starts_here(one, ranked) for one in ready if _is_to_learn(one))
+        state = "ready to train" if starts else "without errors"
         return f"✅ {state.capitalize()}" if len(files) == 1 else f"✅ {len(files)} files, {state}"
     if not ready:
         guessed = [one for _, one in files if one is not None and one.report.get("guessed")]
@@ -110,22 +127,23 @@ def _title(files: Sequence[Shown], ready: Sequence[Dataset]) -> str:
     return f"⚠️ {len(ready)} of {len(files)} files can be used"
 
 
-def _checked(dataset: Dataset, *, several: bool, held_out: bool, elsewhere: bool) -> list[Block]:
+def _checked(dataset: Dataset, ranked: Ranked, *, several: bool, held_out: bool, elsewhere: bool) -> list[Block]:
     report = dataset.report
     if dataset.deleted_at is not None:
         who = f" by <@{dataset.deleted_by}>" if dataset.deleted_by else ""
         return [section(f"🗑️ *{_name(dataset)}* was deleted{who}. Its runs keep their history.")]
-    lines = [_what(dataset), _verdict(dataset)]
+    starts_here = _starts_here(dataset, ranked)
+    lines = [_what(dataset), _verdict(dataset, starts=starts_here)]
     blocks = [section("\n".join(lines))]
     found = findings.summary(report, most=3 if several else findings.MOST_KINDS)
     if found and not report.get("guessed"):
         blocks.append(section(escape.cut_escaped(found, 2900)))
-    starts = _is_to_learn(dataset) and _starts_here(dataset)
+    starts = _is_to_learn(dataset) and starts_here
     few = starts and dataset.examples < FEW_EXAMPLES and not held_out
     if few:
         blocks.append(section(_few(dataset)))
     if _is_to_learn(dataset):
-        blocks.append(context(_fit(dataset)))
+        blocks.append(context(_fit(dataset, ranked(dataset))))
     if elsewhere:
         blocks.append(context(ELSEWHERE))
     blocks.append(_buttons(dataset, few=few, starts=starts, elsewhere=elsewhere))
@@ -156,7 +174,7 @@ def _written(report: dict[str, Any]) -> str:
     return ", ".join(one for one in parts if one)
 
 
-def _verdict(dataset: Dataset) -> str:
+def _verdict(dataset: Dataset, *, starts: bool) -> str:
     report = dataset.report
     errors = findings.errors(report)
     if report.get("guessed"):
@@ -174,7 +192,7 @@ def _verdict(dataset: Dataset) -> str:
     look = f" {counted(kinds, 'thing')} to look at:" if kinds else " Nothing to mend."
     ready = "Ready"
     if dataset.role is DatasetRole.TRAIN:
-        ready = "Ready to train" if _starts_here(dataset) else "No errors, but nothing here trains on it"
+        ready = "Ready to train" if starts else "No errors, but nothing here trains on it"
     return f"✅ *{ready}.* {ROLES[dataset.role].capitalize()}{reason}.{look}"
 
 
@@ -216,9 +234,8 @@ def menu(dataset: Dataset, *, card: bool = True, elsewhere: bool = False) -> lis
     return made
 
 
-def _fit(dataset: Dataset) -> str:
+def _fit(dataset: Dataset, offers: Sequence[Offer]) -> str:
     """Where it can be trained here and for what price; else what is missing, and what would do."""
-    offers = cost.by_provider(dataset.report)
     best = cost.best_fit(offers)
     if best is not None:
         return f"💡 Best fit: {escape.mrkdwn(best.words, 200)}"
@@ -265,9 +282,9 @@ def _name(dataset: Dataset) -> str:
     return f"{escape.mrkdwn(dataset.name, 120)}{version}"
 
 
-def _mark(dataset: Dataset) -> str:
+def _mark(dataset: Dataset, ranked: Ranked) -> str:
     if dataset.report.get("guessed"):
         return "❓"
     if dataset.trainable:
-        return "✅ Ready to train:" if _starts_here(dataset) else "✅ Without errors:"
+        return "✅ Ready to train:" if _starts_here(dataset, ranked) else "✅ Without errors:"
     return "❌ Not trainable yet:"

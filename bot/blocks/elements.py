@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 Block = dict[str, Any]
@@ -10,6 +11,9 @@ MOST_FALLBACK = 3500
 MOST_BLOCKS = 50
 MOST_MESSAGE = 10_000
 """Characters of a message's blocks; Slack shows some more."""
+MOST_OPTIONS = 100
+MOST_VALUE = 150
+"""Of a menu, and characters of the value of each."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def confirm(title: str, text: str, yes: str, no: str, *, style: str = "danger") 
 
 def option(text: str, value: str, description: str = "") -> Block:
     """One choice of a menu."""
-    made: Block = {"text": {"type": "plain_text", "text": text[:75]}, "value": value[:150]}
+    made: Block = {"text": {"type": "plain_text", "text": text[:75]}, "value": value[:MOST_VALUE]}
     if description:
         made["description"] = {"type": "plain_text", "text": description[:75]}
     return made
@@ -113,7 +117,22 @@ def option(text: str, value: str, description: str = "") -> Block:
 def select(action_id: str, options: Sequence[Block], chosen: str) -> Block:
     """A menu with one choice made; the first where `chosen` is not among them."""
     initial = next((one for one in options if one["value"] == chosen), options[0])
-    return {"type": "static_select", "action_id": action_id, "options": list(options[:100]), "initial_option": initial}
+    return {
+        "type": "static_select",
+        "action_id": action_id,
+        "options": list(options[:MOST_OPTIONS]),
+        "initial_option": initial,
+    }
+
+
+def select_exactly(action_id: str, options: Sequence[Block], chosen: str, unlisted: str) -> Block:
+    """A menu in which nothing else than `chosen` is chosen: where it is not listed it is added, as `unlisted`."""
+    value = chosen[:MOST_VALUE]
+    listed = list(options)[:MOST_OPTIONS]
+    if value not in {one["value"] for one in listed}:
+        kept = next((one for one in options if one["value"] == value), option(unlisted, value))
+        listed = [*listed[: MOST_OPTIONS - 1], kept]
+    return select(action_id, listed, value)
 
 
 def text_input(action_id: str, value: str, *, multiline: bool = False, placeholder: str = "", most: int = 0) -> Block:
@@ -134,7 +153,7 @@ def number_input(action_id: str, value: float, low: float, high: float, *, decim
         "type": "number_input",
         "action_id": action_id,
         "is_decimal_allowed": decimal,
-        "initial_value": f"{value:g}" if not decimal else f"{value:f}".rstrip("0").rstrip("."),
+        "initial_value": f"{Decimal(repr(value)):f}" if decimal else f"{value:.0f}",
         "min_value": f"{low:.10f}".rstrip("0").rstrip("."),
         "max_value": f"{high:.10f}".rstrip("0").rstrip("."),
     }

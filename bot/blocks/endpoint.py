@@ -14,9 +14,7 @@ MOST_KEYS = 40
 """So many fit into one message of Slack's."""
 
 
-def draw(
-    endpoint: Endpoint, gateway: str, hosted: HostedModel | None = None, longer: Price | None = None
-) -> Drawn:
+def draw(endpoint: Endpoint, gateway: str, hosted: HostedModel | None = None, longer: Price | None = None) -> Drawn:
     """The endpoint's message; `gateway` is the address as people reach it.
 
     `hosted`: where it must be hosted. `longer`: the tier to go on in where the vendor itself would end it.
@@ -42,7 +40,7 @@ def draw(
                 button("Get an API key", "endpoint_key", str(endpoint.id)),
                 button("Your API keys", "endpoint_keys", str(endpoint.id)),
             ),
-            context("A key is shown once, to you alone."),
+            context("An API key is shown once, to you alone."),
         ],
     )
 
@@ -50,10 +48,10 @@ def draw(
 def key(endpoint: Endpoint, gateway: str, secret: str, key_id: int) -> Drawn:
     """The new key, for the person who asked and nobody else."""
     return Drawn(
-        text=f"🔑 Your key for {escape.mrkdwn(endpoint.name, 60)}: {secret} (model: {escape.code(endpoint.model)})",
+        text=f"🔑 Your API key for {escape.mrkdwn(endpoint.name, 60)}: {secret} (model: {escape.code(endpoint.model)})",
         blocks=[
             section(
-                f"🔑 Your key for *{escape.mrkdwn(endpoint.name, 60)}*. Copy it now: it is not shown again.\n"
+                f"🔑 Your API key for *{escape.mrkdwn(endpoint.name, 60)}*. Copy it now: it is not shown again.\n"
                 f"```{secret}```\nmodel: `{escape.code(endpoint.model, 120)}` · address: `{escape.code(gateway)}/v1`"
             ),
             actions(_revoke(key_id)),
@@ -65,16 +63,16 @@ def keys(endpoint: Endpoint, found: Sequence[ApiKey]) -> Drawn:
     """A person's keys to the endpoint, by their first characters, each with its Revoke."""
     name = escape.mrkdwn(endpoint.name, 60)
     if not found:
-        return Drawn(text=f"You have no key to {name}.")
-    blocks = [section(f"🔑 Your keys to *{name}*")]
+        return Drawn(text=f"You have no API key to {name}.")
+    blocks = [section(f"🔑 Your API keys to *{name}*")]
     for one in found[:MOST_KEYS]:
         made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(one.created_at))
         blocks.append(section(f"`{escape.code(one.prefix)}…` made {made}") | {"accessory": _revoke(one.id or 0)})
     if len(found) > MOST_KEYS:
         blocks.append(context(f"and {len(found) - MOST_KEYS} older ones"))
-    return Drawn(text=f"Your keys to {name}", blocks=blocks)
+    return Drawn(text=f"Your API keys to {name}", blocks=blocks)
 
 
 def _revoke(key_id: int) -> Block:
-    question = confirm("Revoke this key?", "Programs that use it are refused at once.", "Revoke", "Keep it")
+    question = confirm("Revoke this API key?", "Programs that use it are refused at once.", "Revoke", "Keep it")
     return button("Revoke", "key_revoke", str(key_id), style="danger", confirm=question)

@@ -1,12 +1,13 @@
 """The app's home tab: how to begin, one's runs, one's endpoints and what they cost, one's datasets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot import escape
 from bot.blocks import hosting, words
 from bot.blocks.elements import Block, actions, context, divider, header, section
+from providers.prices import Price
 from workers.hosting.estimate import must_deploy
-from workers.tables import Dataset, Endpoint, HostedModel, Run
+from workers.tables import Dataset, Endpoint, EndpointStatus, HostedModel, Run
 
 MOST_ENDPOINTS = 10
 
@@ -15,13 +16,14 @@ def draw(
     runs: Sequence[Run],
     datasets: Sequence[Dataset],
     endpoints: Sequence[tuple[Endpoint, HostedModel | None]] = (),
+    longer: Mapping[int, Price] | None = None,
 ) -> Block:
-    """The view to publish."""
+    """The view to publish. `longer`: by endpoint, the tier to go on in where the vendor itself would end it."""
     blocks: list[Block] = [header("Finetune Bot"), *words.help_text().blocks, divider(), header("Your runs")]
     blocks += words.runs(runs).blocks or [context("None yet.")]
     blocks.append(header("Your endpoints"))
     for endpoint, hosted in endpoints[:MOST_ENDPOINTS]:
-        blocks += _endpoint(endpoint, hosted)
+        blocks += _endpoint(endpoint, hosted, (longer or {}).get(endpoint.id or 0))
     if len(endpoints) > MOST_ENDPOINTS:
         blocks.append(context(f"and {len(endpoints) - MOST_ENDPOINTS} older ones, in the threads of their runs"))
     elif not endpoints:
@@ -32,10 +34,11 @@ def draw(
     return {"type": "home", "blocks": blocks}
 
 
-def _endpoint(endpoint: Endpoint, hosted: HostedModel | None) -> list[Block]:
+def _endpoint(endpoint: Endpoint, hosted: HostedModel | None, longer: Price | None) -> list[Block]:
     name = f"*{escape.mrkdwn(endpoint.name, 60)}*"
     if not must_deploy(endpoint.provider):
         return [section(f"{name}\n✅ answers, whenever it is asked")]
-    shown = section(f"{name}\n{hosting.line(hosted)}")
-    buttons = hosting.buttons(endpoint, hosted)
+    asleep = " · 😴 asleep" if endpoint.status is EndpointStatus.ASLEEP else ""
+    shown = section(f"{name}{asleep}\n{hosting.line(hosted)}")
+    buttons = hosting.buttons(endpoint, hosted, longer)
     return [shown, actions(*buttons)] if buttons else [shown]

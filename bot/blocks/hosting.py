@@ -6,22 +6,24 @@ from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, section
 from providers import prices
 from providers.prices import Price
-from workers.hosting.estimate import BY_ITS_TOKENS, costs, per_hour
+from workers.hosting.estimate import BY_ITS_TOKENS, UNKNOWN_HOUR, costs, per_hour
 from workers.hosting.models import BILLED, COMING
 from workers.hosting.people import KEEP_HOURS, is_at_vendors_end
 from workers.tables import Endpoint, EndpointStatus, HostedModel, LeaseStatus
 
+UNKNOWN = UNKNOWN_HOUR[0].upper() + UNKNOWN_HOUR[1:]
+
 
 def line(hosted: HostedModel | None) -> str:
-    """How an endpoint's model is hosted now, on one line of mrkdwn."""
+    """How an endpoint's model is hosted now, on one line of mrkdwn; whether it sleeps is said beside it."""
     if hosted is None or hosted.status not in BILLED:
-        return "😴 asleep: hosted nowhere, costs nothing"
+        return "Its model is hosted nowhere, and costs nothing."
     cost = costs(hosted.price_per_hour)
     if hosted.status in COMING:
         return f"⏳ is being deployed, which takes some minutes · then {cost}"
     if hosted.status is LeaseStatus.ENDING:
         billed = "" if hosted.price_per_hour == 0 else f" · {cost} until that is done"
-        return f"🧹 asleep: its deployment is being deleted{billed}"
+        return f"🧹 Its deployment is being deleted{billed}"
     parts = [cost]
     if hosted.ends_at is not None:
         ends = f", when {_vendor(hosted)} itself ends it" if is_at_vendors_end(hosted) else ""
@@ -65,7 +67,7 @@ def warning(hosted: HostedModel, name: str, longer: Price | None = None) -> Draw
     if hosted.status is not LeaseStatus.READY or hosted.ends_at is None:
         return Drawn(text=f"{name}: its deployment is over.", blocks=[context(f"{name}: its deployment is over.")])
     if hosted.warned_at is None:
-        rate = "" if hosted.price_per_hour == 0 else f", at {per_hour(hosted.price_per_hour)}"
+        rate = f", at {per_hour(hosted.price_per_hour)}" if hosted.price_per_hour else ""
         text = f"✅ {name} stays deployed until {moment(hosted.ends_at)}{rate}."
         return Drawn(text=text, blocks=[context(text)])
     until = moment(hosted.ends_at)
@@ -79,10 +81,19 @@ def warning(hosted: HostedModel, name: str, longer: Price | None = None) -> Draw
     if not is_at_vendors_end(hosted):
         rules.insert(0, "Used within the last half an hour, it gets an hour more, for a day at most.")
     if hosted.price_per_hour != 0:
-        rules.insert(0, f"It costs {per_hour(hosted.price_per_hour)} while it is deployed.")
+        known = hosted.price_per_hour is not None
+        rules.insert(0, f"It {costs(hosted.price_per_hour)} while it is deployed." if known else f"{UNKNOWN}.")
     rule = " ".join(rules)
     made = [*_keeping(hosted, longer), _end(hosted)]
     return Drawn(text=f"{said} {rule}", blocks=[section(said), context(rule), actions(*made)])
+
+
+def waking(endpoint: Endpoint, hosted: HostedModel) -> Drawn:
+    """Who has had the model deployed again, and what that costs."""
+    who = f"<@{hosted.creator_id}>" if hosted.creator_id else "Somebody"
+    cost = f" From then on: {costs(hosted.price_per_hour)}." if hosted.tier else ""
+    said = f"⏳ {who} has *{escape.mrkdwn(endpoint.name, 60)}* deployed again, which takes some minutes.{cost}"
+    return Drawn(text=said, blocks=[context(said)])
 
 
 def asleep(endpoint: Endpoint, hosted: HostedModel | None, why: str) -> Drawn:
@@ -142,8 +153,18 @@ def _end(hosted: HostedModel) -> Block:
 
 
 def _wake(endpoint: Endpoint, hosted: HostedModel | None) -> Block:
-    rate = hosted.price_per_hour if hosted is not None and hosted.ready_at is not None else None
+    known = hosted is not None and hosted.ready_at is not None
+    rate = hosted.price_per_hour if hosted is not None and known else None
     price = f" · {per_hour(rate)}" if rate else ""
     if rate == 0:
         price = " · billed by its tokens"
-    return button(f"Deploy again{price}", "endpoint_wake", str(endpoint.id), style="primary")
+    hours = f"{hosted.lease_hours:g} hours" if hosted is not None and known else "some hours"
+    cost = f": {costs(rate)}"
+    if rate and hosted is not None:
+        cost = f" at {per_hour(rate)}, about ${rate * hosted.lease_hours:,.2f} in all"
+    text = (
+        f"It is deployed for {hours}{cost}. Unused at their end it is deleted; in use it gets an hour "
+        "more each time, for a day at most. It can be deleted at any time."
+    )
+    question = confirm("Deploy it again?", text, "Deploy it", "Not now", style="primary")
+    return button(f"Deploy again{price}", "endpoint_wake", str(endpoint.id), style="primary", confirm=question)

@@ -1,11 +1,25 @@
 """An attached job file: what it asks for, what of it was not taken over, and the button that begins with it."""
 
+import json
+from collections.abc import Mapping
+
 from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, button, context, fields, section
-from workers.runs.job_file import JobFilePlan
+from providers import prices
+from providers.capabilities import CAPABILITIES
+from workers.runs import offered
+from workers.runs.choices import TestOn
+from workers.runs.job_fields import Named
+from workers.runs.job_file import HELD_OUT, NOTHING, JobFilePlan
 from workers.tables import JobFile
 
 MOST_LINES = 12
+TESTED: Mapping[str, str] = {
+    TestOn.HELD_OUT: "a part of the training data",
+    TestOn.CROSS_CHECK: "cross-checking",
+    TestOn.NOTHING: "nothing",
+}
+WATCHED = {HELD_OUT: "a part of the training data", NOTHING: "nothing"}
 LEFT_OUT = "… and {count} more"
 
 
@@ -17,22 +31,50 @@ def draw(row: JobFile) -> Drawn:
         text = f"⚠️ *{name}* cannot be used as it is. Mend it and attach it again:"
         return Drawn(text=text, blocks=[section(text), section(_lines(plan.problems))])
     text = f"📋 *{name}* is a job file: {escape.mrkdwn(plan.name or 'a run', 60)}"
-    knobs = ", ".join(f"{name} {value}" for name, value in plan.knobs.items()) or "as the provider does by itself"
-    blocks: list[Block] = [
-        section(text),
-        fields(
-            f"*Learn from*\n{escape.mrkdwn(plan.dataset.name or 'the dataset of this message', 80)}",
-            f"*Where*\n{escape.mrkdwn(plan.provider, 40)}",
-            f"*Base model*\n{escape.mrkdwn(plan.base_model or 'the usual one', 80)}",
-            f"*Method*\n{escape.mrkdwn(plan.method.upper(), 20)}",
-            f"*Settings*\n{escape.mrkdwn(knobs, 300)}",
-        ),
-    ]
+    blocks: list[Block] = [section(text), fields(*(f"*{name}*\n{words}" for name, words in _fields(plan)))]
     if plan.notes:
         blocks.append(context(_lines(plan.notes)))
     blocks.append(actions(button("Start from this file", "start_from_job_file", str(row.id), style="primary")))
     blocks.append(context("Nothing starts before you have seen the plan and its cost."))
     return Drawn(text=text, blocks=blocks)
+
+
+def _fields(plan: JobFilePlan) -> list[tuple[str, str]]:
+    """What the file asks for, each with its name in the form; what it leaves open says what is taken."""
+    vendor = escape.mrkdwn(prices.vendor(plan.provider).text, 40)
+    model = escape.mrkdwn(offered.model_text(plan.base_model), 80) if plan.base_model else "the usual one"
+    texts = {one.name: one.text for one in CAPABILITIES[plan.provider].knobs}
+    settings = [f"{texts.get(name, name)}: {value}" for name, value in plan.knobs.items()]
+    said = [
+        ("Learn from", _dataset(plan.dataset, "the dataset of this message")),
+        ("Where", vendor),
+        ("Base model", model),
+        ("Method", escape.mrkdwn(plan.method.upper(), 20) or "the dataset's"),
+        ("Test the result on", _dataset(plan.test, TESTED.get(plan.test_on, "the test file of this message, if any"))),
+        ("Watch while training", _dataset(plan.validation, WATCHED.get(plan.watch, "nothing, or what came with it"))),
+        ("Settings", escape.mrkdwn("\n".join(settings), 400) or "as the provider does by itself"),
+    ]
+    if plan.options:
+        options = [f"{name.replace('_', ' ').capitalize()}: {_option(value)}" for name, value in plan.options.items()]
+        said.append((f"Only at {vendor}", escape.mrkdwn("\n".join(options), 600)))
+    return said
+
+
+def _dataset(named: Named | None, otherwise: str) -> str:
+    if named is None or not (named.name or named.sha256):
+        return otherwise
+    version = f" v{named.version}" if named.version else ""
+    return escape.mrkdwn(f"{named.name or f'the one with the hash {named.sha256[:12]}'}{version}", 100)
+
+
+def _option(value: object) -> str:
+    """An option's value, short: a text, a list of texts, or what kind of thing it is."""
+    if isinstance(value, str):
+        return escape.cut(value, 80)
+    if isinstance(value, Mapping) and value.get("type"):
+        return escape.cut(str(value["type"]), 80)
+    listed = value if isinstance(value, list) and all(isinstance(one, str) for one in value) else None
+    return escape.cut(", ".join(listed) if listed is not None else json.dumps(value, ensure_ascii=False), 120)
 
 
 def _lines(said: tuple[str, ...]) -> str:

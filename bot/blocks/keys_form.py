@@ -50,25 +50,22 @@ HOW_IT_IS_KEPT = (
 )
 ABOUT_WEBHOOKS = "A webhook is not needed: it lets us know of a job's end at once, where we would ask a little later."
 NOT_THESE = (
-    "The API keys of a tuned model's endpoint are something else: they are behind the buttons of its message in the "
-    "run's thread."
+    "The API keys of a tuned model's endpoint are something else: they are behind *Get an API key* and *Your API keys* "
+    "at its message, in the run's thread."
 )
 TO_MEND = "Replace them, or mend it at the vendor and check again."
-TO_FORGET = confirm(
-    "Forget these credentials?",
+TO_FORGET = (
     "Runs that train there, and models that answer from there, are not reached any more until somebody enters new "
-    "ones. What is there stays there, and may go on costing.",
-    "Forget them",
-    "Keep them",
+    "ones. What is there stays there, and may go on costing."
 )
 
 
-def overview(found: Sequence[Credential]) -> Drawn:
-    """Each vendor with its state and its buttons."""
+def overview(found: Sequence[Credential], runs: Mapping[str, int] | None = None) -> Drawn:
+    """Each vendor with its state and its buttons. `runs`: how many are not over, by provider."""
     rows = {row.provider: row for row in found}
     blocks = [section("🔑 *Vendor credentials* of this workspace")]
     for provider in FIELDS:
-        blocks += [divider(), *_about(provider, rows.get(provider))]
+        blocks += [divider(), *_about(provider, rows.get(provider), (runs or {}).get(provider, 0))]
     return Drawn(text="Vendor credentials of this workspace", blocks=[*blocks, divider(), context(NOT_THESE)])
 
 
@@ -124,9 +121,18 @@ def entered(provider: str, values: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def saved(provider: str) -> str:
-    """What is said at once, until the vendor has answered."""
-    return f"🔑 The credentials for {_name(provider)} are saved and being checked. You are told here how it went."
+def saved(provider: str, runs: int = 0) -> str:
+    """What is said at once, until the vendor has answered. `runs`: how many there are not over."""
+    said = f"🔑 The credentials for {_name(provider)} are saved and being checked. You are told here how it went."
+    return (
+        f"{said} ⚠️ {_not_over(runs)}: {'it goes' if runs == 1 else 'they go'} on only if these reach the same account."
+        if runs
+        else said
+    )
+
+
+def _not_over(runs: int) -> str:
+    return f"{runs:,} runs there are not over" if runs != 1 else "1 run there is not over"
 
 
 def outcome(data: Mapping[str, Any]) -> Drawn:
@@ -172,12 +178,13 @@ def _state(row: Credential | None) -> str:
             return f"⚠️ could not be asked {_when(row.checked_at)}{problem}They are kept. Check again in a while."
 
 
-def _about(provider: str, row: Credential | None) -> list[Block]:
+def _about(provider: str, row: Credential | None, runs: int) -> list[Block]:
     text = f"*{_name(provider)}* · {_state(row)}"
     if row is None:
         return [section(text, accessory=button("Add", "keys_enter", provider, style="primary"))]
     shown = [context(_shown(row))] if row.shown else []
-    return [section(text), *shown, actions(*_buttons(provider, row.status))]
+    used = [context(f"⏳ {_not_over(runs)}. Forget these credentials only after that.")] if runs else []
+    return [section(text), *shown, *used, actions(*_buttons(provider, row.status, runs))]
 
 
 def _shown(row: Credential) -> str:
@@ -203,10 +210,12 @@ def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
-def _buttons(provider: str, status: CredentialStatus) -> list[Block]:
+def _buttons(provider: str, status: CredentialStatus, runs: int = 0) -> list[Block]:
     replace = button("Replace", "keys_enter", provider)
     again = [] if status is CredentialStatus.CHECKING else [button("Check again", "keys_check", provider)]
-    return [replace, *again, button("Forget", "keys_forget", provider, style="danger", confirm=TO_FORGET)]
+    warned = f"{_not_over(runs)}! {TO_FORGET}" if runs else TO_FORGET
+    question = confirm("Forget these credentials?", warned, "Forget them", "Keep them")
+    return [replace, *again, button("Forget", "keys_forget", provider, style="danger", confirm=question)]
 
 
 def _input(one: CredentialField, known: Known) -> Block:

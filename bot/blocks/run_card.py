@@ -4,12 +4,12 @@ import time
 
 from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, bar, button, confirm, context, option, overflow, section
-from providers.prices import vendor
+from providers.prices import short_name, vendor
 from workers.run_status import FINAL, RunStatus
 from workers.runs import actual, division, lifecycle
 from workers.runs.choices import Choices
 from workers.runs.cost import duration
-from workers.tables import Run
+from workers.tables import Endpoint, EndpointStatus, Run
 
 STATES = {
     RunStatus.DRAFT: ("📝", "Being filled in"),
@@ -29,8 +29,8 @@ STATES = {
 }
 
 
-def draw(run: Run, *, ahead: int = 0) -> Drawn:
-    """The card; `ahead` runs are before it in the queue."""
+def draw(run: Run, *, ahead: int = 0, endpoint: Endpoint | None = None) -> Drawn:
+    """The card; `ahead` runs are before it in the queue, `endpoint` answers with its model once it is ready."""
     mark, state = STATES[run.status]
     if run.status is RunStatus.QUEUED and ahead:
         state = f"In the queue, {ahead} before it"
@@ -48,10 +48,8 @@ def draw(run: Run, *, ahead: int = 0) -> Drawn:
     if troubles:
         blocks.append(section("\n".join(troubles)))
     if run.status is RunStatus.READY:
-        lines = [escape.mrkdwn(str(run.progress.get("verdict") or ""), 600)]
-        if division.part_of(run) is None:  # a short run of a cross-check has no model that is kept
-            lines.append("💬 Reply in this thread to chat with it.")
-        said = "\n".join(filter(None, lines))
+        verdict = escape.mrkdwn(str(run.progress.get("verdict") or ""), 600)
+        said = "\n".join(filter(None, (verdict, _chat(run, endpoint))))
         blocks += [section(said)] if said else []
     if run.status_reason:
         blocks.append(section(escape.mrkdwn(run.status_reason, 600)))
@@ -60,6 +58,43 @@ def draw(run: Run, *, ahead: int = 0) -> Drawn:
     if buttons:
         blocks.append(actions(*buttons))
     return Drawn(text=f"{mark} {escape.mrkdwn(run.name, 60)}: {state}", blocks=blocks)
+
+
+def _chat(run: Run, endpoint: Endpoint | None) -> str:
+    """How to chat with the model of a run that is ready, or why nobody can."""
+    if run.progress.get("model_deleted"):
+        return "🗑️ Its tuned model is deleted."
+    if division.part_of(run) is not None or run.progress.get("deleting_model"):  # a short run keeps no model
+        return ""
+    status = endpoint.status if endpoint is not None else EndpointStatus.ACTIVE
+    match status:
+        case EndpointStatus.ACTIVE:
+            return "💬 Reply in this thread to chat with it."
+        case EndpointStatus.ASLEEP:
+            return "😴 It is asleep: deploy it again from its message in this thread to chat with it."
+        case EndpointStatus.DELETED:
+            return "🗑️ Nobody answers in this thread any more."
+
+
+def _cancelling(run: Run) -> str:
+    """What becomes of a run that is cancelled now, and what it may have cost."""
+    if run.provider in actual.FREE:
+        if run.status is RunStatus.EVALUATING:
+            return "The comparison ends, and the model is not kept for chat. Its data and figures stay."
+        return "Training ends within seconds. Its data and figures stay."
+    name = vendor(run.provider).text
+    match run.status:
+        case RunStatus.QUEUED | RunStatus.DRAFT | RunStatus.AWAITING_APPROVAL:
+            return f"{name} has not been asked for anything yet, so nothing is billed. Its data and figures stay."
+        case RunStatus.DEPLOYING | RunStatus.EVALUATING:
+            short = division.part_of(run) is not None
+            kept = "is deleted there too" if short else "stays there until you delete it from this card"
+            return (
+                f"{name} has trained it, which is billed. It is not compared, nobody can chat with it, and what is "
+                f"deployed for it is deleted. The tuned model {kept}."
+            )
+        case _:
+            return f"{name} is asked to stop; what it has trained so far may be billed. Its data and figures stay here."
 
 
 def _buttons(run: Run) -> list[Block]:
@@ -71,9 +106,7 @@ def _buttons(run: Run) -> list[Block]:
     if run.status is RunStatus.PAUSED or (run.status is RunStatus.TRAINING and run.pause_requested):
         made.append(button("Resume", "run_resume", number))
     if run.status not in FINAL and run.status is not RunStatus.CANCELLING:
-        question = confirm(
-            "Cancel this run?", "Training ends within seconds. Its data and figures stay.", "Cancel the run", "Go on"
-        )
+        question = confirm("Cancel this run?", _cancelling(run), "Cancel the run", "Go on")
         made.append(button("Cancel", "run_cancel", number, style="danger", confirm=question))
     if run.status is RunStatus.READY and run.progress.get("checkpoints"):
         made.append(button("Checkpoints", "run_checkpoints", number))
@@ -159,11 +192,19 @@ def _troubles(run: Run) -> list[str]:
         case "refused":
             lines.append(
                 f"🔑 *{name} refuses the credentials since {since}: an admin must renew them (`/finetune keys`).* "
-                f"{goes_on} it is looked at again every five minutes for a day. {said}"
+                f"{goes_on} it is looked at again every five minutes for a day, and at once when new ones work. "
+                f"{_vendors_own(name, said)}"
             )
         case "limited":
             until = _clock(float(trouble.get("until") or 0.0))
             lines.append(f"🐢 {name} asks us to slow down. It is asked again at {until}; nothing needs to be done.")
+        case "missing":
+            since = _clock(float((trouble.get("missing") or {}).get("since") or trouble.get("since") or 0.0))
+            lines.append(
+                f"🔎 *{name} says since {since} that it has no such training.* It is asked again for a quarter of an "
+                "hour. If the credentials were changed for those of another account or project, an admin can change "
+                "them back (`/finetune keys`): the training may still go on there."
+            )
         case "broken":
             error_id = escape.code(str(trouble.get("error_id") or ""), 40)
             lines.append(
@@ -178,6 +219,12 @@ def _troubles(run: Run) -> list[str]:
     return lines
 
 
+def _vendors_own(name: str, said: str) -> str:
+    """Of an error's words those that the vendor itself has said, if it has; the rest is told already."""
+    _, found, words = said.partition(f"{name} says: ")
+    return f"{found}{words}" if found else said
+
+
 def _clock(at: float) -> str:
     """A time of the day, with the date where it is not today."""
     moment, now = time.gmtime(at), time.gmtime()
@@ -187,10 +234,10 @@ def _clock(at: float) -> str:
 
 def _footer(run: Run) -> str:
     who = f"<@{run.creator_id}>" if run.creator_id else "somebody"
-    parts = [f"Run {run.id} by {who}", escape.mrkdwn(run.base_model.split("/")[-1], 60)]
+    parts = [f"Run {run.id} by {who}", escape.mrkdwn(short_name(run.base_model), 60)]
     if run.started_at and run.trained_at:
         parts.append(f"trained in {duration(run.trained_at - run.started_at)}")
-    price = actual.words(run) or str(run.cost.get("price") or "")
+    price = actual.words(run) or actual.planned(run)
     if price:
         parts.append(escape.mrkdwn(price, 200))
     if run.error_id:

@@ -17,26 +17,26 @@ from bot.blocks.elements import (
     context,
     field_block,
     modal,
-    number_input,
     option,
     section,
-    select,
+    select_exactly,
     text_input,
 )
+from bot.blocks.start_settings import knobs, menu_option, options
 from providers import prices
-from providers.base import AUTO, Hyperparameter, Knob, Method
-from providers.capabilities import CAPABILITIES
 from providers.retirements import Notice
 from workers.dataprep.split import LEAST_TO_HOLD_OUT
 from workers.runs.choices import FOLDS, Choices, TestOn
-from workers.runs.grading import MOST_CHARACTERS
 from workers.runs.offered import OTHER
 from workers.runs.plan import StartForm
 from workers.tables import Dataset
 
 REDRAW = "start_redraw"
 """How the actions begin whose change draws the form anew."""
-ADVANCED = "start_advanced"
+INSTEAD = "start_instead"
+"""How the actions begin that take a plan to another provider than its own, which is not set up."""
+MOST_NOTES = 15
+GONE = "A dataset that is not there any more"
 ATTACH = "attach"
 """The choice of attaching a test file first."""
 NOTHING_WATCHED = "nothing"
@@ -62,8 +62,12 @@ def draw(form: StartForm, channel_id: str, *, draft: int = 0, advanced: bool = F
     """The form around its choices. `draft` is where they are kept; `advanced`: with the settings few people need."""
     if form.choices is None:
         return nothing(form.problems)
+    metadata = json.dumps({"channel": channel_id, "draft": draft, "advanced": advanced})
+    if form.problems:
+        return _elsewhere(form, metadata)
     choices = form.choices
-    places = select(REDRAW, [_option(one) for one in form.providers], choices.provider)
+    providers = [menu_option(one) for one in form.providers]
+    places = select_exactly(REDRAW, providers, choices.provider, prices.vendor(choices.provider).text)
     blocks = [
         *_notes(form.notes),
         *_data(form, choices),
@@ -71,16 +75,28 @@ def draw(form: StartForm, channel_id: str, *, draft: int = 0, advanced: bool = F
         *(section(f"⚠️ {escape.mrkdwn(one, 600)}") for one in form.warnings),
         *_model(form, choices),
         *notices(form.notices),
-        *_options(form, choices),
-        *_knobs(choices, advanced=advanced),
+        *options(form, choices),
+        *knobs(choices, advanced=advanced),
         context(
             "Everything is filled in sensibly: if in doubt, just go on. Nothing starts before you have seen the plan."
         ),
     ]
-    metadata = json.dumps({"channel": channel_id, "draft": draft, "advanced": advanced})
     return modal(
         "start_form", "Start fine-tuning", blocks, submit="See plan and cost", close="Not now", metadata=metadata
     )
+
+
+def _elsewhere(form: StartForm, metadata: str) -> Block:
+    """Why a plan's provider cannot be chosen here, and a button for each that can: none is chosen silently."""
+    blocks = [section(escape.mrkdwn(one)) for one in form.problems]
+    if form.providers:
+        blocks.append(section("Or train it here, or elsewhere, instead. The form says what becomes of each setting:"))
+        blocks.append(
+            actions(
+                *(button(escape.plain(one.text, 75), f"{INSTEAD}_{one.value}", one.value) for one in form.providers)
+            )
+        )
+    return modal("start_nothing", "Start fine-tuning", blocks, metadata=metadata)
 
 
 def opened(view: Mapping[str, Any]) -> tuple[str, int, bool]:
@@ -102,7 +118,15 @@ def notices(some: Sequence[Notice]) -> list[Block]:
 def _notes(notes: Sequence[str]) -> list[Block]:
     if not notes:
         return []
-    return [section("\n".join(f"• {escape.mrkdwn(one, 250)}" for one in notes[:10]))]
+    lines = [f"• {escape.mrkdwn(one, 180)}" for one in shortened(notes)]
+    return [section("\n".join(lines))]
+
+
+def shortened(notes: Sequence[str], most: int = MOST_NOTES) -> list[str]:
+    """The first of the notes; the last says how many are missing, if any are."""
+    if len(notes) <= most:
+        return list(notes)
+    return [*notes[: most - 1], f"… and {len(notes) - most + 1} more"]
 
 
 def _data(form: StartForm, choices: Choices) -> list[Block]:
@@ -121,12 +145,16 @@ def _data(form: StartForm, choices: Choices) -> list[Block]:
     ]
     watching = choices.validation_dataset_id or (HELD_OUT_WATCHED if choices.hold_out_validation else NOTHING_WATCHED)
     return [
-        field_block("dataset_id", "Learn from", select(REDRAW, datasets, str(choices.dataset_id)), dispatch=True),
-        field_block("test_dataset_id", "Test the result on", select("value", tests[:100], test), hint=_hint(form)),
+        field_block(
+            "dataset_id", "Learn from", select_exactly(REDRAW, datasets, str(choices.dataset_id), GONE), dispatch=True
+        ),
+        field_block(
+            "test_dataset_id", "Test the result on", select_exactly("value", tests, test, GONE), hint=_hint(form)
+        ),
         field_block(
             "validation_dataset_id",
             "Watch while training",
-            select("value", watched[:100], str(watching)),
+            select_exactly("value", watched, str(watching), GONE),
             hint="Its loss tells early whether the model learns by heart. It must not be the test.",
         ),
         field_block("name", "Name", text_input("value", choices.name, most=40)),
@@ -141,12 +169,14 @@ def _data(form: StartForm, choices: Choices) -> list[Block]:
 
 def _model(form: StartForm, choices: Choices) -> list[Block]:
     """The base model; one that is not listed is typed."""
-    listed = [_option(one) for one in form.base_models]
-    other = choices.base_model not in {one.value for one in form.base_models} or choices.base_model == OTHER
+    listed = [menu_option(one) for one in form.base_models]
+    names = {one.value for one in form.base_models}
+    other = OTHER in names and (choices.base_model not in names or choices.base_model == OTHER)
     chosen = OTHER if other else choices.base_model
-    action = f"{REDRAW}_{choices.provider}"
-    blocks = [field_block("base_model", "Base model", select(action, listed, chosen), dispatch=True)] if listed else []
-    if other and any(one.value == OTHER for one in form.base_models):
+    said = f"{escape.cut(prices.short_name(chosen), 50)} (not offered here)"
+    element = select_exactly(f"{REDRAW}_{choices.provider}", listed, chosen, said)
+    blocks = [field_block("base_model", "Base model", element, dispatch=True)]
+    if other:
         typed = "" if choices.base_model == OTHER else choices.base_model
         field = text_input(choices.provider, typed, placeholder=_model_example(choices.provider), most=199)
         blocks.append(field_block("other_model", "The model's name there", field, hint=_model_hint(choices.provider)))
@@ -165,76 +195,18 @@ def _model_hint(provider: str) -> str:
     return "A base model, or one that was tuned before, to go on with. Its price is not known here."
 
 
-def _options(form: StartForm, choices: Choices) -> list[Block]:
-    """What only this vendor knows."""
-    known = CAPABILITIES[choices.provider].options if choices.provider in CAPABILITIES else frozenset()
-    blocks = []
-    if "training_tier" in known and form.tiers:
-        tiers = [_option(one) for one in form.tiers]
-        chosen = str(choices.options.get("training_tier") or prices.vendor(choices.provider).tier)
-        blocks.append(
-            field_block(
-                "training_tier",
-                "Training tier",
-                select(f"tier_{choices.provider}", tiers, chosen),
-                hint="Where it is trained, and for what price. The training data goes there too.",
-            )
-        )
-    if "grader" in known and choices.method is Method.RFT:
-        grader = choices.options.get("grader")
-        text = json.dumps(grader, indent=1, ensure_ascii=False) if grader else ""
-        if len(text) > MOST_CHARACTERS:
-            blocks.append(section("*Grader*: as the job file has it; it is too long to be shown here."))
-        else:
-            field = text_input(f"grader_{choices.dataset_id}", text, multiline=True, most=MOST_CHARACTERS)
-            hint = "JSON. Says how good an answer is; {{item.…}} are the dataset's fields."
-            blocks.append(field_block("grader", "Grader", field, hint=hint))
-    if "instance_types" in known:
-        typed = ", ".join(map(str, choices.options.get("instance_types") or ()))
-        field = text_input("value", typed, placeholder="e.g. Standard_NC24ads_A100_v4", most=200)
-        hint = "Of your own quota. Empty: the vendor's serverless training."
-        blocks.append(field_block("instance_types", "Machine type", field, optional=True, hint=hint))
-    return blocks
-
-
-def _knobs(choices: Choices, *, advanced: bool) -> list[Block]:
-    """The hyperparameters; those that few people need behind a button."""
-    usable = choices.usable_knobs
-    shown = [one for one in usable if not one.advanced]
-    hidden = [one for one in usable if one.advanced]
-    blocks = [_knob(one, choices) for one in shown]
-    if hidden:
-        text = "Hide the advanced settings" if advanced else "Advanced settings"
-        blocks.append({**actions(button(text, ADVANCED, "hide" if advanced else "show")), "block_id": "advanced"})
-        blocks += [_knob(one, choices) for one in hidden] if advanced else []
-    return blocks
-
-
-def _knob(knob: Knob, choices: Choices) -> Block:
-    """One hyperparameter's field; where the vendor may choose, "auto" may be typed."""
-    value: Hyperparameter | None = choices.knob(knob.name)
-    chosen = knob.default if value is None else value
-    action = f"knob_{choices.provider}"
-    if knob.choices:
-        field = select(action, [option(one, one) for one in knob.choices], str(chosen))
-    elif knob.can_auto:
-        field = text_input(action, f"{chosen}", most=20)
-    else:
-        field = number_input(action, float(chosen), knob.low, knob.high, decimal=not knob.whole)
-    auto = f"“{AUTO}” (the vendor chooses), or {knob.low:g} to {knob.high:g}" if knob.can_auto else ""
-    return field_block(knob.name, knob.text, field, hint="; ".join(filter(None, [knob.hint, auto])))
-
-
 def _hint(form: StartForm) -> str:
     chosen = form.choices
     row = next((one for one in form.datasets if chosen and one.id == chosen.test_dataset_id), None)
     if row is not None and row.role_reason:
         return f"Guessed: {row.role_reason}."
     if row is None and chosen is not None and chosen.test_on is TestOn.NOTHING:
+        learnt = next((one for one in form.datasets if one.id == chosen.dataset_id), None)
+        few = learnt is not None and learnt.examples < LEAST_TO_HOLD_OUT
+        why = f"Fewer than {LEAST_TO_HOLD_OUT} examples and no test file: too few to keep some back. " if few else ""
         return (
-            f"Fewer than {LEAST_TO_HOLD_OUT} examples and no test file: too few to keep some back. Without a test "
-            "nobody can say whether the result is better. Cross-checking tests the data and the settings, not the very "
-            "model that you get. A test file tests that model."
+            f"{why}Without a test nobody can say whether the result is better. Cross-checking tests the data and the "
+            "settings, not the very model that you get. A test file tests that model."
         )
     return "A model must be tested on what it has not seen."
 
@@ -243,7 +215,3 @@ def _dataset_option(row: Dataset) -> Block:
     version = f" v{row.version}" if row.version > 1 else ""
     text = escape.plain(f"{row.name}{version} ({row.examples:,} ex.)", 75)
     return option(text, str(row.id), escape.plain(ROLES[row.role], 75))
-
-
-def _option(one: Any) -> Block:
-    return option(escape.plain(one.text, 75), one.value, escape.plain(one.description, 75) if one.description else "")

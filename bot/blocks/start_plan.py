@@ -10,6 +10,7 @@ from bot.blocks.elements import Block, checkboxes, context, field_block, fields,
 from bot.blocks.start_form import notices
 from providers import prices
 from providers.retirements import Notice
+from workers.hosting.possible import NOT_HOSTED
 from workers.runs.billing import Count, about
 from workers.runs.choices import Choices, TestOn
 from workers.runs.cost import Estimate, Offer
@@ -51,6 +52,8 @@ def confirmation(
     it be asked all the same.
     """
     said = [leaks.words] if leaks is not None and leaks.words else []
+    if estimate.not_hosted:
+        said.insert(0, NOT_HOSTED)
     blocks = [
         section(
             f"*{escape.mrkdwn(choices.name, 60)}*" + (f"\n{escape.mrkdwn(choices.goal, 300)}" if choices.goal else "")
@@ -92,12 +95,12 @@ def tries_anyway(view: Mapping[str, Any]) -> bool | None:
 def _what(choices: Choices, estimate: Estimate, dataset: Dataset, test: Dataset | None, left_out: int) -> Block:
     watched = [f"*Watched while training*\n{estimate.validated:,} examples"] if estimate.validated else []
     vendor = prices.vendor(choices.provider).text
-    where = "this machine: nothing leaves it" if choices.provider == "local" else f"{vendor}: the data leaves to it"
+    where = "this machine: nothing leaves it" if choices.provider == "local" else f"{vendor}: the data goes there"
     return fields(
         f"*Learn from*\n{escape.mrkdwn(dataset.name, 80)}, {estimate.examples:,} examples",
         f"*Test on*\n{_held_out(choices, estimate, test, left_out)}",
         *watched,
-        f"*Base model*\n{escape.mrkdwn(choices.base_model.split('/')[-1], 80)}",
+        f"*Base model*\n{escape.mrkdwn(prices.short_name(choices.base_model), 80)}",
         f"*Where*\n{where}",
         f"*Method*\n{_method(choices)}",
         f"*Steps*\n{_steps(choices, estimate)}",
@@ -160,7 +163,9 @@ def _steps(choices: Choices, estimate: Estimate) -> str:
     if not estimate.steps or not batch:
         about = "about " if estimate.epochs_by_vendor else ""
         return f"{about}{estimate.epochs} epochs; the provider chooses how many examples a step has"
-    return f"{estimate.steps:,}, of {batch:g} examples each"
+    return (
+        f"{estimate.steps:,}, of one example each" if batch == 1 else f"{estimate.steps:,}, of {batch:g} examples each"
+    )
 
 
 def _held_out(choices: Choices, estimate: Estimate, test: Dataset | None, left_out: int) -> str:
@@ -180,6 +185,8 @@ def _held_out(choices: Choices, estimate: Estimate, test: Dataset | None, left_o
 
 def _claim(estimate: Estimate) -> str:
     """What the evaluation will be able to say, and what it will not."""
+    if estimate.not_hosted:
+        return "Nothing is compared, as the tuned model cannot be deployed: it stays at the vendor, and can be later."
     if estimate.short_runs:
         return (
             "The short runs are compared with the base model on what each has not seen. The model that you get learns "
@@ -188,6 +195,6 @@ def _claim(estimate: Estimate) -> str:
     if estimate.held_out == 0:
         return (
             "Nothing will be tested: nobody can say afterwards whether the tuned model is better or worse than the "
-            "base model. You can chat with both and judge by eye."
+            "base model. You can chat with it and judge by eye."
         )
     return "The tuned model is then compared with the base model on what neither has seen."

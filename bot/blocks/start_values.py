@@ -44,6 +44,19 @@ def provider(values: Values, known: Choices) -> str:
     return str(_plain(values).get("provider") or known.provider)
 
 
+def by_block(error: InvalidPlan, view: Mapping[str, Any], *, choices: Choices) -> dict[str, str]:
+    """Each problem at its field; that of a field which is not shown at the first, with the field's name."""
+    there = {block["block_id"] for block in view["blocks"] if block["type"] == "input"}
+    hidden = {one.name: one.text for one in choices.usable_knobs}
+    placed: dict[str, str] = {}
+    for name, problem in error.problems.items():
+        at = "other_model" if name == "base_model" and "other_model" in there else name
+        words = problem if at in there or name not in hidden else f"{hidden[name]}: {problem}"
+        at = at if at in there else "dataset_id"
+        placed[at] = f"{placed[at]} {words}" if at in placed else words
+    return placed
+
+
 def _read(plain: Mapping[str, Any], known: Choices, problems: dict[str, str]) -> Choices:
     test = str(plain.get("test_dataset_id") or known.test_dataset_id or known.test_on)
     otherwise = HELD_OUT_WATCHED if known.hold_out_validation else NOTHING_WATCHED

@@ -6,12 +6,12 @@ from typing import Any
 from slack_bolt import Ack, App, BoltContext
 from sqlmodel import Session
 
-from bot import command_line
-from bot.blocks import keys_form, run_card, words
+from bot import command_line, run_cards
+from bot.blocks import words
 from bot.blocks.elements import Drawn
-from bot.listeners import data, start
+from bot.listeners import credentials, data, start
 from bot.middleware import Desk, after_ack
-from workers import credentials, inbound
+from workers import inbound
 from workers.rights import Actor, Verb, require
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
@@ -62,9 +62,9 @@ def carry_out(session: Session, settings: Settings, actor: Actor, wanted: comman
             run = lifecycle.resume(session, actor, run_id)
             return words.note(f"{run.name} (run {run.id}) goes on. Its card shows how far it is.")
         case command_line.Show(run_id):
-            return run_card.draw(lifecycle.find(session, actor, run_id))
+            return run_cards.shown(session, lifecycle.find(session, actor, run_id))
         case command_line.Keys():
-            return keys_form.overview(credentials.listed(session, actor))
+            return credentials.overview(session, actor)
         case command_line.Help(intro):
             return words.help_text(intro)
         case command_line.Start():

@@ -9,13 +9,15 @@ from http import HTTPStatus
 
 from slack_bolt import Ack, App, BoltContext
 from slack_sdk.webhook import WebhookClient
+from sqlmodel import Session
 
 from bot.blocks import keys_form, words
 from bot.blocks.elements import Drawn
 from bot.listeners.clicks import Body, arrived
 from bot.middleware import Desk, after_ack, tell
-from workers import credentials, inbound
+from workers import credential_use, credentials, inbound
 from workers.errors import InvalidPlan, SetupProblem, UserError
+from workers.rights import Actor
 
 
 def register(app: App, desk: Desk) -> None:
@@ -34,13 +36,14 @@ def register(app: App, desk: Desk) -> None:
                 if new:
                     values = keys_form.entered(provider, view["state"]["values"])
                     credentials.save(session, vault, actor, provider, values, more_hosts=hosts)
+                    runs = credential_use.runs(session, actor.team_id).get(provider, 0)
         except InvalidPlan as error:
             ack(response_action="errors", errors=error.problems)
             return
         ack()
         if new:
             with after_ack(desk, body, context):
-                tell(desk.client, context, words.note(keys_form.saved(provider)), channel_id=channel_id)
+                tell(desk.client, context, words.note(keys_form.saved(provider, runs)), channel_id=channel_id)
 
 
 def _register_buttons(app: App, desk: Desk) -> None:
@@ -65,7 +68,7 @@ def _register_buttons(app: App, desk: Desk) -> None:
         with desk.context.db.write() as session:
             if arrived(session, actor, body):
                 credentials.recheck(session, actor, _provider(body))
-            drawn = keys_form.overview(credentials.listed(session, actor))
+            drawn = overview(session, actor)
         ack()
         with after_ack(desk, body, context):
             _show(desk, context, drawn)
@@ -76,10 +79,15 @@ def _register_buttons(app: App, desk: Desk) -> None:
         with desk.context.db.write() as session:
             if arrived(session, actor, body):
                 credentials.forget(session, actor, _provider(body))
-            drawn = keys_form.overview(credentials.listed(session, actor))
+            drawn = overview(session, actor)
         ack()
         with after_ack(desk, body, context):
             _show(desk, context, drawn)
+
+
+def overview(session: Session, actor: Actor) -> Drawn:
+    """The workspace's credentials, and what they are needed for now. Raises NotAllowed."""
+    return keys_form.overview(credentials.listed(session, actor), credential_use.runs(session, actor.team_id))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def carry_out(session: Session, settings: Settings, actor: Actor, wanted: comman
         case command_line.DataList():
             return dataset_list.draw(datasets.visible(session, actor), actor.channel_id)
         case command_line.DataShow(name):
-            return show(session, actor, datasets.find(session, actor, name))
+            return show(session, settings, actor, datasets.find(session, actor, name))
         case command_line.DataDelete(name):
             return ask_deletion(session, actor, datasets.find(session, actor, name))
         case command_line.DataDiff(before, after):
@@ -29,10 +29,10 @@ def carry_out(session: Session, settings: Settings, actor: Actor, wanted: comman
             return words.note(f"{added.name} is being read; its report comes into this channel.")
 
 
-def show(session: Session, actor: Actor, row: Dataset) -> Drawn:
+def show(session: Session, settings: Settings, actor: Actor, row: Dataset) -> Drawn:
     """One dataset with its report, its versions and its runs."""
     others = [one for one in datasets.versions(session, row) if datasets.may(session, actor, Verb.VIEW, one)]
-    drawn = dataset_announcements.report(session, row, elsewhere=not datasets.is_home(actor, row))
+    drawn = dataset_announcements.report(session, settings, row, elsewhere=not datasets.is_home(actor, row))
     runs, elsewhere = datasets.runs_seen(session, actor, row)
     return dataset_list.show(row, others, runs, drawn, actor.channel_id, elsewhere=elsewhere)
 

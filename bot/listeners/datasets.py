@@ -101,7 +101,7 @@ def _register_menu(app: App, desk: Desk) -> None:
                 case "delete":
                     drawn = data.ask_deletion(session, actor, datasets.get(session, actor, dataset_id))
                 case "show":
-                    drawn = data.show(session, actor, datasets.get(session, actor, dataset_id))
+                    drawn = data.show(session, desk.context.settings, actor, datasets.get(session, actor, dataset_id))
                 case _:
                     windows = {"preview": "preview_dataset", "findings": "findings", "columns": "choose_columns"}
                     view = _window(session, actor, windows.get(verb, "preview_dataset"), dataset_id)

@@ -24,9 +24,12 @@ def publish(desk: Desk, context: BoltContext) -> None:
     """Draw the person's tab as things are now."""
     actor = desk.people.actor(context, "")
     with desk.context.db.read() as session:
+        endpoints = hosting.shown(session, actor)
+        tiers = {one.id or 0: hosting.longer_tier(session, hosted) for one, hosted in endpoints if hosted is not None}
         view = home.draw(
             lifecycle.visible(session, actor, limit=10),
             datasets.visible(session, actor),
-            hosting.shown(session, actor),
+            endpoints,
+            {endpoint_id: tier for endpoint_id, tier in tiers.items() if tier is not None},
         )
     desk.client.views_publish(user_id=actor.user_id, view=view)

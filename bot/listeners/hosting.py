@@ -1,4 +1,4 @@
-"""Buttons of hosted models: keep, delete now, deploy again. Rights are asked again on every click."""
+"""Buttons of hosted models: keep, host longer, delete now, deploy again. Rights are asked again on every click."""
 
 from slack_bolt import Ack, App, BoltContext
 

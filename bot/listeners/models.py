@@ -6,7 +6,9 @@ from bot.blocks import checkpoints as drawn
 from bot.blocks import words
 from bot.listeners.clicks import Body, arrived, as_number, number, thread
 from bot.middleware import Desk, after_ack, tell
+from providers.prices import vendor
 from workers.runs import checkpoints, tuned
+from workers.tables import Run
 
 
 def register(app: App, desk: Desk) -> None:
@@ -41,6 +43,16 @@ def register(app: App, desk: Desk) -> None:
         what, _, run = chosen.partition(":")
         run_id = as_number(run)
         with desk.context.db.write() as session:
-            if arrived(session, actor, body) and what == "delete_model":
-                tuned.ask_to_delete(session, actor, run_id)
+            asked = arrived(session, actor, body) and what == "delete_model"
+            deleting = tuned.ask_to_delete(session, actor, run_id) if asked else None
         ack()
+        if deleting is not None:
+            said = words.note(f"🗑️ {_asked_to_delete(deleting)}")
+            with after_ack(desk, body, context):
+                tell(desk.client, context, said, thread_ts=thread(body))
+
+
+def _asked_to_delete(run: Run) -> str:
+    if run.progress.get("model_deleted"):
+        return f"The tuned model of {run.name} is deleted already."
+    return f"{vendor(run.provider).text} is asked to delete the tuned model of {run.name}. Its card shows when it is."

@@ -10,11 +10,12 @@ from typing import Any
 import structlog
 from slack_bolt import Ack, App, BoltContext
 from slack_sdk.errors import SlackApiError
+from sqlmodel import Session
 
-from bot.blocks import start_form, start_plan, start_values
+from bot.blocks import start_form, start_plan, start_settings, start_values
 from bot.blocks.elements import Block
 from bot.middleware import Desk, after_ack
-from workers import inbound
+from workers import inbound, job_files
 from workers.errors import InvalidPlan, UserError
 from workers.rights import Actor, Verb, allowed
 from workers.runs import cost, counting, drafts, leaks, lifecycle, offered, plan, rehearsal, rehome
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 NO_LEAKS = Leaks()
 OPENING_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 """How long Slack is given to open a window; whoever has closed it by then does not want it."""
+MOST_NOTES = 10
+"""Lines of the plan about what became of another run's plan, or of a job file's."""
 MOST_ELSEWHERE = 2
 """Providers that are not set up are named in the plan with what they would ask; so many."""
 Body = dict[str, Any]
@@ -60,7 +63,19 @@ def register(app: App, desk: Desk) -> None:
         with after_ack(desk, body, context):
             _redraw(desk, desk.people.actor(context, start_form.opened(body["view"])[0]), body["view"])
 
-    @app.action(start_form.ADVANCED)
+    @app.action(re.compile(f"^{start_form.INSTEAD}_"))
+    def instead(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        with after_ack(desk, body, context):
+            channel_id, draft, advanced = start_form.opened(body["view"])
+            actor = desk.people.actor(context, channel_id)
+            known, provider = _known(desk, actor, draft), str(body["actions"][0].get("value") or "")
+            with desk.context.db.read() as session:
+                form = plan.redrawn(session, desk.context.settings, actor, known, provider)
+            view = _drawn(desk, actor, form, channel_id, draft=draft, advanced=advanced)
+            desk.client.views_update(view_id=body["view"]["id"], view=view)
+
+    @app.action(start_settings.ADVANCED)
     def toggled(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         with after_ack(desk, body, context):
@@ -79,14 +94,17 @@ def _register_form(app: App, desk: Desk) -> None:
         try:
             known = _known(desk, actor, draft)
             if _is_behind(desk, view, known):
-                ack(response_action="update", view=_redrawn(desk, actor, view, advanced=advanced))
+                ack(response_action="update", view={**start_form.loading(), "external_id": window})
+                with after_ack(desk, body, context):  # an RFT dataset may have to be read for it
+                    redrawn = _redrawn(desk, actor, view, advanced=advanced)
+                    _show(desk, window, redrawn, view["id"])
                 return
             choices = start_values.read(view["state"]["values"], known)
             _check(desk, actor, choices)
             compares = choices.test_dataset_id is not None or choices.validation_dataset_id is not None
             drawn = start_plan.comparing(window) if compares else _confirmation(desk, actor, choices, channel_id)
         except InvalidPlan as error:
-            ack(response_action="errors", errors=_by_block(error, view, choices=known))
+            ack(response_action="errors", errors=start_values.by_block(error, view, choices=known))
             return
         except UserError as error:
             ack(response_action="update", view=start_form.nothing([error.user_message]))
@@ -116,6 +134,11 @@ def _register_form(app: App, desk: Desk) -> None:
             ack(response_action="update", view=start_form.nothing([*error.problems.values(), "Start again, please."]))
         else:
             ack(response_action="clear")
+
+
+def _notes(session: Session, actor: Actor, choices: Choices) -> list[str]:
+    """What became of another run's plan, or of a job file's."""
+    return [*rehome.notes(session, actor, choices), *job_files.notes(session, actor, choices)]
 
 
 def _known(desk: Desk, actor: Actor, draft: int) -> Choices:
@@ -166,7 +189,7 @@ def _drawn(
             drafts.change(session, actor, draft, choices)
         else:
             draft = drafts.keep(session, actor, choices)
-        notes = rehome.notes(session, actor, choices)
+        notes = _notes(session, actor, choices)
     shown = replace(form, choices=choices, notes=[*form.notes, *notes])
     return start_form.draw(shown, channel_id, draft=draft, advanced=advanced)
 
@@ -186,7 +209,7 @@ def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str, l
         estimate = cost.estimate(session, settings, choices, counted=counted)
         offers = offered.of(session, settings, actor.team_id, dataset)
         draft = drafts.keep(session, actor, choices)
-        notes = rehome.notes(session, actor, choices)
+        notes = start_form.shortened(_notes(session, actor, choices), MOST_NOTES)
         may_try = allowed(session, actor, Verb.ADMINISTER)
     ending = offers.notices(choices.provider, choices.base_model)
     others = cost.by_provider(dataset.report, epochs=estimate.epochs, set_up=offers.usable)
@@ -219,8 +242,11 @@ def _compared(desk: Desk, actor: Actor, choices: Choices, channel_id: str) -> Bl
         return start_form.nothing([error.user_message])
 
 
-def _show(desk: Desk, window: str, view: Block) -> None:
-    """Fill the window that an ack has just asked for, which Slack may not have opened yet."""
+def _show(desk: Desk, window: str, view: Block, view_id: str = "") -> None:
+    """Fill the window that an ack has just asked for, which Slack may not have opened yet.
+
+    `view_id`: of the view that the ack has changed, should Slack not know it by its new name.
+    """
     for pause in OPENING_SECONDS:
         try:
             desk.client.views_update(external_id=window, view=view)
@@ -230,19 +256,8 @@ def _show(desk: Desk, window: str, view: Block) -> None:
                 raise
             time.sleep(pause)
     log.info("window_was_closed", window=window)
-
-
-def _by_block(error: InvalidPlan, view: Mapping[str, Any], *, choices: Choices) -> dict[str, str]:
-    """Each problem at its field; that of a field which is not shown at the first, with the field's name."""
-    there = {block["block_id"] for block in view["blocks"] if block["type"] == "input"}
-    hidden = {one.name: one.text for one in choices.usable_knobs}
-    placed: dict[str, str] = {}
-    for name, problem in error.problems.items():
-        at = "other_model" if name == "base_model" and "other_model" in there else name
-        words = problem if at in there or name not in hidden else f"{hidden[name]}: {problem}"
-        at = at if at in there else "dataset_id"
-        placed[at] = f"{placed[at]} {words}" if at in placed else words
-    return placed
+    if view_id:
+        desk.client.views_update(view_id=view_id, view=view)
 
 
 def open_if_alive(

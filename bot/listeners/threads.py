@@ -28,8 +28,9 @@ def register(app: App, desk: Desk) -> None:
         text = _said(event)
         if thread_ts and thread_ts != event["ts"] and text and context.user_id and not event.get("bot_id"):
             with desk.context.db.read() as session:
-                answered = chat.is_answered(session, context.team_id or "", context.channel_id or "", thread_ts)
-            if answered:
+                where = (context.team_id or "", context.channel_id or "", thread_ts)
+                concerns_us = chat.is_answered(session, *where) or chat.is_over(session, *where)
+            if concerns_us:
                 actor = desk.people.actor(context)
                 with desk.context.db.write() as session:
                     chat.receive(session, actor, thread_ts=thread_ts, message_ts=event["ts"], text=text)

@@ -7,6 +7,7 @@ files     training files there: uploaded once, waited for, deleted
 method    a TrainingRequest -> the body of the create call, every problem at once
 graders   what computes the reward of reinforcement fine-tuning
 jobs      provider jobs: created at most once, found again, cancelled, paused, resumed
+submitting  from a request to its provider job: looked for, uploaded, waited for, created
 watching  one poll: a job's state, its new events and metrics
 results   the file of metrics that a finished job leaves
 models    what may be asked there: listed, checkpoints, deleted

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -17,6 +18,8 @@ Json = Mapping[str, Any]
 
 MOST_BYTES = 64 * 1024 * 1024
 """So long an answer is read at most."""
+
+_IDENTIFIER = re.compile(r"[\x21-\x7e]{1,256}")
 
 
 class Raw(Protocol):
@@ -75,7 +78,7 @@ def pages(
         page = read(ask({**(query or {}), "limit": limit, **after}), vendor)
         found = [one for one in items(page) if text(one, "id")]
         yield from found
-        last = text(found[-1], "id") if found else ""
+        last = identifier(found[-1], "id") if found else ""
         if not page.get("has_more") or not last or last in seen:
             return
         seen.add(last)
@@ -92,6 +95,17 @@ def text(data: Json, name: str) -> str:
     """A text-valued field, or ""."""
     value = data.get(name)
     return value if isinstance(value, str) else ""
+
+
+def identifier(data: Json, name: str) -> str:
+    """An id or a model's name, or "": printable ASCII without blanks, of 256 characters at most, is one."""
+    value = text(data, name)
+    return value if is_identifier(value) else ""
+
+
+def is_identifier(value: str) -> bool:
+    """Whether this may be a vendor's id of something: it is stored, compared and asked for again."""
+    return bool(_IDENTIFIER.fullmatch(value))
 
 
 def number(data: Json, name: str) -> float | None:

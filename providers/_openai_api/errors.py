@@ -122,7 +122,7 @@ def translate(error: Exception, vendor: Vendor, thing: str = "model") -> Provide
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         return Unavailable(f"{name} took too long to answer. Try again.", detail=detail)
     if isinstance(error, openai.APIConnectionError):
-        return Unavailable(f"{name} cannot be reached. Is it running?", detail=detail)
+        return Unavailable(f"{name} cannot be reached just now.", detail=detail)
     if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol | UnicodeEncodeError):
         return NotConfigured(f"{name}'s address or credentials hold characters that none can have.", detail=detail)
     kind = next((_BY_CLASS[one] for one in type(error).__mro__ if one in _BY_CLASS), Unavailable)

@@ -141,8 +141,9 @@ class Files:
             with translated(self._vendor, "file"):
                 for one in answers.pages(ask, self._vendor, limit=1000, most=3, query=query):
                     is_it = answers.text(one, "filename") == filename and answers.whole(one, "bytes") == size
-                    if is_it and answers.text(one, "status") not in _BROKEN:
-                        return answers.text(one, "id")
+                    file_id = answers.identifier(one, "id")
+                    if is_it and file_id and answers.text(one, "status") not in _BROKEN:
+                        return file_id
         except RateLimited:
             raise
         except ProviderError as error:  # a second upload is the lesser evil
@@ -192,7 +193,7 @@ class Files:
         return self._id(answers.inside(answers.read(done, self._vendor), "file"))
 
     def _id(self, file: Json) -> str:
-        file_id = answers.text(file, "id")
+        file_id = answers.identifier(file, "id")
         if not file_id:
             raise Unavailable(f"{self._vendor.name} did not say where it put the training file. Try again.")
         return file_id

@@ -52,8 +52,10 @@ class Jobs:
     def create(self, body: Mapping[str, Any]) -> ProviderJob:
         """Send the create call, once.
 
-        Raises SubmitUnknown where the vendor may have accepted it without our knowing; any other error says that
-        it has not.
+        Raises SubmitUnknown where the vendor may have accepted it without our knowing: its answer was lost, cannot be
+        read or has no usable id; or it is that of a server, or of a gateway before it, which was in trouble (5xx),
+        lost patience (408) or found the job there already (409). Any other error says that there is no job: the vendor
+        refused it, or nothing was sent.
         """
         unknown = SubmitUnknown(f"{self._vendor.name} did not say whether it accepted the training.")
         try:
@@ -63,7 +65,7 @@ class Jobs:
                 raise translate(error, self._vendor, "training") from None
             raise unknown from None
         except openai.APIStatusError as error:
-            if error.status_code in {408, 500, 502, 504}:  # a gateway's words, or those of a server that broke after
+            if error.status_code >= 500 or error.status_code in {408, 409}:
                 raise unknown from None
             raise refused_creation(error, self._vendor) from None
         except (openai.OpenAIError, httpx2.HTTPError):  # the answer began and broke off

@@ -22,7 +22,7 @@ def listed(client: OpenAI, vendor: Vendor) -> list[Json]:
     """The models that these credentials may use, as the vendor describes them."""
     with translated(vendor, "list of models"):
         raw = client.with_options(max_retries=0).models.with_raw_response.list(timeout=_ASK)
-    return [one for one in answers.items(answers.read(raw, vendor))[:MOST_MODELS] if answers.text(one, "id")]
+    return [one for one in answers.items(answers.read(raw, vendor))[:MOST_MODELS] if answers.identifier(one, "id")]
 
 
 def offered(client: OpenAI, vendor: Vendor) -> list[OfferedModel]:
@@ -69,7 +69,7 @@ def delete_model(client: OpenAI, vendor: Vendor, model: str) -> None:
 
 
 def _checkpoint(data: Json) -> Checkpoint | None:
-    model, step = answers.text(data, "fine_tuned_model_checkpoint"), answers.whole(data, "step_number")
+    model, step = answers.identifier(data, "fine_tuned_model_checkpoint"), answers.whole(data, "step_number")
     if not model or step is None:
         return None
     figures = answers.inside(data, "metrics")

@@ -52,11 +52,8 @@ _STAGES: Mapping[str, str] = {
     "cancelling": "about to end",
 }
 ENDED = frozenset({ProviderJobStatus.SUCCEEDED, ProviderJobStatus.FAILED, ProviderJobStatus.CANCELLED})
-_NAMING_SECONDS = 600.0
-"""A job that has succeeded may have no model's name yet for so long."""
 _STEP = re.compile(r"\bstep\s+(\d{1,9})\s*/\s*(\d{1,9})", re.IGNORECASE)
 _LEVELS: Mapping[str, str] = {"warn": "warning", "warning": "warning", "error": "error"}
-_MODEL_NAME = re.compile(r"[\x21-\x7e]{1,256}")
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,7 @@ class Watcher:
             points = results.merged(points, self._results(data, clock))
             seen = replace(seen, step=max([seen.step, seen.total, *points]))
         if job.status in ENDED:
-            used = [answers.text(data, name) for name in ("training_file", "validation_file")]
+            used = [answers.identifier(data, name) for name in ("training_file", "validation_file")]
             self._files.discard([one for one in used if one], clock.seconds)
         return replace(
             job,
@@ -152,8 +149,8 @@ class Watcher:
         found: list[Json] = []
         try:
             with translated(self._vendor, "training"):
-                new = takewhile(partial(_is_new, seen), answers.pages(ask, self._vendor, limit=PAGE, most=MOST_PAGES))
-                found.extend(new)
+                told = answers.pages(ask, self._vendor, limit=PAGE, most=MOST_PAGES)
+                found.extend(takewhile(partial(_is_new, seen), filter(_is_known, told)))
         except ProviderError as error:
             log.warning("events_not_read", job_id=job_id, error=type(error).__name__, detail=error.detail)
         return found[::-1]
@@ -161,9 +158,12 @@ class Watcher:
     def _results(self, data: Json, clock: _Clock) -> list[MetricPoint]:
         """The metrics in the file that a finished job leaves; none where it cannot be had."""
         ids = data.get("result_files")
-        file_id = next((one for one in ids if isinstance(one, str) and one), "") if isinstance(ids, list) else ""
-        if not file_id:
+        known = (
+            [one for one in ids if isinstance(one, str) and answers.is_identifier(one)] if isinstance(ids, list) else []
+        )
+        if not known:
             return []
+        file_id = known[0]
         try:
             with translated(self._vendor, "file"):
                 opening = self._client.files.with_streaming_response.content(
@@ -176,7 +176,7 @@ class Watcher:
 
     def _line(self, event: Json) -> ProviderEvent:
         return ProviderEvent(
-            id=answers.text(event, "id"),
+            id=answers.identifier(event, "id"),
             at=float(_time(event)) or time.time(),
             level=_LEVELS.get(answers.text(event, "level"), "info"),
             message=self._vendor.clean(event.get("message"), 1000),
@@ -184,20 +184,19 @@ class Watcher:
 
 
 def job_of(data: Json, vendor: Vendor) -> ProviderJob:
-    """The job as the vendor describes it, without its events. Raises Unavailable if it has no id."""
-    job_id, said = answers.text(data, "id"), answers.text(data, "status")
+    """The job as the vendor describes it, without its events. Raises Unavailable if it has no id that could be one.
+
+    A job that has succeeded may have no model's name yet, or one that could be none.
+    """
+    job_id, said = answers.identifier(data, "id"), answers.text(data, "status")
     if not job_id:
         raise Unavailable(f"{vendor.name} answered with something that cannot be read. Try again.")
     status, stage = STATUSES.get(said, ProviderJobStatus.UNKNOWN), _STAGES.get(said, "")
-    model, error = answers.text(data, "fine_tuned_model"), None
-    if status is ProviderJobStatus.SUCCEEDED and not _MODEL_NAME.fullmatch(model):
-        ended = answers.number(data, "finished_at")
-        if ended is not None and time.time() - ended < _NAMING_SECONDS:
-            status, stage = ProviderJobStatus.RUNNING, "waiting for the model's name"
-        else:
-            status = ProviderJobStatus.FAILED
-            error = f"{vendor.name} says that the training succeeded, but names no model. Ask its support."
-    if status is ProviderJobStatus.FAILED and error is None:
+    model = error = None
+    if status is ProviderJobStatus.SUCCEEDED:
+        model = answers.identifier(data, "fine_tuned_model") or None
+        stage = "" if model else "waiting for the model's name"
+    if status is ProviderJobStatus.FAILED:
         why = answers.inside(data, "error")
         error = vendor.clean(why.get("message"), 1000) or vendor.clean(why.get("code")) or None
     finish = answers.number(data, "estimated_finish")
@@ -208,7 +207,7 @@ def job_of(data: Json, vendor: Vendor) -> ProviderJob:
         stage=stage,
         total_epochs=_epochs(data),
         eta_seconds=None if finish is None or status in ENDED else max(finish - time.time(), 0.0),
-        tuned_model=model if status is ProviderJobStatus.SUCCEEDED else None,
+        tuned_model=model,
         trained_tokens=answers.whole(data, "trained_tokens"),
         error=error,
     )
@@ -224,9 +223,16 @@ def _epochs(data: Json) -> float | None:
     return None
 
 
+def _is_known(event: Json) -> bool:
+    """Whether it can be told apart from others, by its id or at least by its time."""
+    return bool(answers.identifier(event, "id")) or answers.whole(event, "created_at") is not None
+
+
 def _is_new(seen: _Seen, event: Json) -> bool:
-    at = answers.whole(event, "created_at")
-    return answers.text(event, "id") != seen.event_id and (at is None or at >= seen.at)
+    event_id, at = answers.identifier(event, "id"), answers.whole(event, "created_at")
+    if not event_id:
+        return _time(event) > seen.at
+    return event_id != seen.event_id and (at is None or at >= seen.at)
 
 
 def _time(event: Json) -> int:
@@ -257,7 +263,7 @@ def _newest(seen: _Seen, events: list[Json]) -> _Seen:
             at=max(seen.at, _time(event)),
             step=max(seen.step, step or 0),
             total=total or seen.total,
-            event_id=answers.text(event, "id"),
+            event_id=answers.identifier(event, "id"),
         )
     return seen
 

@@ -1,8 +1,7 @@
 """Hosting in a workspace: serverless endpoints on the vendor's machines, managed online ones on those of its quota.
 
 A managed one takes three steps: the endpoint, a deployment in it, the endpoint's traffic to that. Nothing waits for a
-step: `deployment` takes the next one when it looks and finds the last one done. What it needs for that is written in
-the endpoint's tags.
+step: `deploy` takes the next one each time that it is asked and finds the last one done, and `deployment` only looks.
 """
 
 import re
@@ -27,7 +26,6 @@ TIERS = (
 )
 """Serverless first: it is the cheapest. The others are Azure's names of machines."""
 OURS = {"made-by": "finetune-bot"}
-MODEL_TAG, MACHINE_TAG, MACHINES_TAG = "finetune-bot-model", "finetune-bot-machine", "finetune-bot-machines"
 PROBE_SECONDS = 15.0
 
 _TUNED = re.compile(r"([A-Za-z0-9][\w.-]{0,254}):([\w.-]{1,64})")
@@ -53,44 +51,19 @@ class AzureMLHosting:
         return TIERS if registry in catalogue.SERVERLESS else TIERS[1:]
 
     def deploy(self, request: DeploymentRequest) -> Deployment:
-        """Ask for the endpoint, unless there is one of this name."""
-        seen = self.deployment(request.name)
-        if seen.status is not DeploymentStatus.GONE:
+        """Ask for the endpoint, unless there is one of this name; for a managed one that waits, take the next step."""
+        seen, endpoint = self._looked(request.name)
+        if seen.status is DeploymentStatus.GONE:
+            return self._begun(request)
+        if not seen.waiting:
             return seen
-        place = self._workspace.facts()
-        if request.tier == SERVERLESS_TIER:
-            model = self._serverless_model(request.model)
-            body = bodies.serverless_endpoint(name=request.name, model=model, location=place.location, tags=OURS)
-            made = self._workspace.put(_path(SERVERLESS, request.name), body, thing="model")
-        else:
-            if request.tier not in {one.id for one in TIERS}:
-                raise InvalidRequest(f"{NAME} has no way of hosting that is called {request.tier[:100]}.")
-            tags = {
-                **OURS,
-                MODEL_TAG: self._online_model(request.model),
-                MACHINE_TAG: request.tier,
-                MACHINES_TAG: str(max(request.capacity, 1)),
-            }
-            body = bodies.online_endpoint(name=request.name, location=place.location, tags=tags, serving=False)
-            made = self._workspace.put(_path(ONLINE, request.name), body, thing="endpoint")
-        state = self._said(answers.inside(made, "properties"), "provisioningState")
-        return Deployment(request.name, DeploymentStatus.CREATING, vendor_status=state)
+        if answers.inside(endpoint, "tags").get("made-by") != OURS["made-by"]:
+            raise InvalidRequest(f"The endpoint {request.name} is not of our making: nothing is deployed to it.")
+        return self._continued(request)
 
     def deployment(self, name: str) -> Deployment:
-        """The endpoint now; takes the next step where one is due, and asks it something before it calls it READY."""
-        seen = self._workspace.look(_path(SERVERLESS, name), thing="endpoint")
-        if seen is not None:
-            inside = answers.inside(seen, "properties")
-            states = [self._said(inside, field) for field in ("provisioningState", "endpointState")]
-            status = _worst(states, frozenset({"Succeeded", "Online"}))
-            return self._probed(name) if status is None else self._not_ready(name, status, states)
-        seen = self._workspace.look(_path(ONLINE, name), thing="endpoint")
-        if seen is None:
-            self._chat.forget(name)
-            return Deployment(name, DeploymentStatus.GONE)
-        state = self._said(answers.inside(seen, "properties"), "provisioningState")
-        status = _worst([state], frozenset({"Succeeded"}))
-        return self._carried_on(name, seen) if status is None else self._not_ready(name, status, [state])
+        """The endpoint now; it is asked something before it is called READY."""
+        return self._looked(name)[0]
 
     def undeploy(self, name: str) -> Deployment:
         """Ask for the end of whatever is called so, with all that is in it."""
@@ -98,34 +71,77 @@ class AzureMLHosting:
         gone = [self._workspace.delete(_path(kind, name), thing="endpoint") for kind in (SERVERLESS, ONLINE)]
         return Deployment(name, DeploymentStatus.GONE if all(gone) else DeploymentStatus.DELETING)
 
-    def _carried_on(self, name: str, endpoint: Json) -> Deployment:
-        """A managed endpoint that is there: its deployment, then its traffic, then a question."""
-        path = f"{_path(ONLINE, name)}/deployments/{bodies.DEPLOYMENT}"
+    def ours(self, prefix: str) -> Sequence[str]:
+        """The endpoints of either kind whose names begin so, but for those that are being deleted already."""
+        found: list[str] = []
+        for kind in (SERVERLESS, ONLINE):
+            for one in self._workspace.listed(f"/{kind}"):
+                name = answers.text(one, "name")
+                state = answers.text(answers.inside(one, "properties"), "provisioningState")
+                if name.startswith(prefix) and state != "Deleting":
+                    found.append(name)
+        return found
+
+    def _begun(self, request: DeploymentRequest) -> Deployment:
+        place = self._workspace.facts()
+        if request.tier == SERVERLESS_TIER:
+            model = self._serverless_model(request.model)
+            body = bodies.serverless_endpoint(name=request.name, model=model, location=place.location, tags=OURS)
+            made = self._workspace.put(_path(SERVERLESS, request.name), body, thing="model")
+        else:
+            self._online_model(request)  # an endpoint whose model is not there is not made
+            body = bodies.online_endpoint(name=request.name, location=place.location, tags=OURS, serving=False)
+            made = self._workspace.put(_path(ONLINE, request.name), body, thing="endpoint")
+        state = self._said(answers.inside(made, "properties"), "provisioningState")
+        return Deployment(request.name, DeploymentStatus.CREATING, vendor_status=state)
+
+    def _continued(self, request: DeploymentRequest) -> Deployment:
+        """The next step of a managed endpoint that is there: its deployment, or its traffic to that."""
         location = self._workspace.facts().location
-        tags = {key: value for key, value in answers.inside(endpoint, "tags").items() if isinstance(value, str)}
-        seen = self._workspace.look(path, thing="deployment")
-        if seen is None:
-            if not tags.get(MODEL_TAG) or not tags.get(MACHINE_TAG):
-                raise InvalidRequest(f"The endpoint {name} is not of our making: nothing is deployed to it.")
-            machines = answers.whole(tags, MACHINES_TAG) or 1
+        path = _deployment_path(request.name)
+        if self._workspace.look(path, thing="deployment") is None:
             body = bodies.online_deployment(
-                endpoint=name,
-                model=tags[MODEL_TAG],
-                instance_type=tags[MACHINE_TAG],
-                instances=machines,
+                endpoint=request.name,
+                model=self._online_model(request),
+                instance_type=request.tier,
+                instances=max(request.capacity, 1),
                 location=location,
             )
             self._workspace.put(path, body, thing="model")
-            return Deployment(name, DeploymentStatus.CREATING, vendor_status="deployment asked for")
+            return Deployment(request.name, DeploymentStatus.CREATING, vendor_status="deployment asked for")
+        body = bodies.online_endpoint(name=request.name, location=location, tags=OURS, serving=True)
+        self._workspace.put(_path(ONLINE, request.name), body, thing="endpoint")
+        return Deployment(request.name, DeploymentStatus.CREATING, vendor_status="traffic asked for")
+
+    def _looked(self, name: str) -> tuple[Deployment, Json]:
+        """How it is, and a managed endpoint as the workspace describes it; {} for one of another kind."""
+        seen = self._workspace.look(_path(SERVERLESS, name), thing="endpoint")
+        if seen is not None:
+            inside = answers.inside(seen, "properties")
+            states = [self._said(inside, field) for field in ("provisioningState", "endpointState")]
+            status = _worst(states, frozenset({"Succeeded", "Online"}))
+            return (self._probed(name) if status is None else self._not_ready(name, status, states)), {}
+        seen = self._workspace.look(_path(ONLINE, name), thing="endpoint")
+        if seen is None:
+            self._chat.forget(name)
+            return Deployment(name, DeploymentStatus.GONE), {}
+        state = self._said(answers.inside(seen, "properties"), "provisioningState")
+        status = _worst([state], frozenset({"Succeeded"}))
+        return (self._managed(name, seen) if status is None else self._not_ready(name, status, [state])), seen
+
+    def _managed(self, name: str, endpoint: Json) -> Deployment:
+        """A managed endpoint that is there: it waits for its deployment, then for its traffic, then it is asked."""
+        seen = self._workspace.look(_deployment_path(name), thing="deployment")
+        if seen is None:
+            said = "there, without a deployment"
+            return Deployment(name, DeploymentStatus.CREATING, vendor_status=said, waiting=True)
         state = self._said(answers.inside(seen, "properties"), "provisioningState")
         status = _worst([state], frozenset({"Succeeded"}))
         if status is not None:
             return self._not_ready(name, status, [state])
         traffic = answers.inside(answers.inside(endpoint, "properties"), "traffic")
         if answers.number(traffic, bodies.DEPLOYMENT) != 100:
-            body = bodies.online_endpoint(name=name, location=location, tags=tags, serving=True)
-            self._workspace.put(_path(ONLINE, name), body, thing="endpoint")
-            return Deployment(name, DeploymentStatus.CREATING, vendor_status="traffic asked for")
+            return Deployment(name, DeploymentStatus.CREATING, vendor_status="there, without traffic", waiting=True)
         return self._probed(name)
 
     def _probed(self, name: str) -> Deployment:
@@ -162,15 +178,22 @@ class AzureMLHosting:
             f"/models/{tuned[1]}/versions/{tuned[2]}"
         )
 
-    def _online_model(self, model: str) -> str:
-        tuned = _TUNED.fullmatch(model)
+    def _online_model(self, request: DeploymentRequest) -> str:
+        """The address of what machines of the workspace's own are to host."""
+        if request.tier not in {one.id for one in TIERS[1:]}:
+            raise InvalidRequest(f"{NAME} has no way of hosting that is called {request.tier[:100]}.")
+        tuned = _TUNED.fullmatch(request.model)
         if tuned:
             return f"{self._workspace.arm_id}/models/{tuned[1]}/versions/{tuned[2]}"
-        return catalogue.address(self._workspace, model)
+        return catalogue.address(self._workspace, request.model)
 
 
 def _path(kind: str, name: str) -> str:
     return f"/{kind}/{part(name)}"
+
+
+def _deployment_path(name: str) -> str:
+    return f"{_path(ONLINE, name)}/deployments/{bodies.DEPLOYMENT}"
 
 
 def _worst(states: Sequence[str], good: frozenset[str]) -> DeploymentStatus | None:

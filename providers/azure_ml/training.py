@@ -8,7 +8,7 @@ that comes of it is left out.
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,9 +27,10 @@ from providers.base import (
     ProviderJob,
     ProviderJobStatus,
     TrainingRequest,
+    nobody_objects,
 )
 from providers.capabilities import CAPABILITIES
-from providers.errors import InvalidRequest, NotAllowed, NotFound, ProviderError, SubmitUnknown, Unavailable
+from providers.errors import InvalidRequest, NotAllowed, NotFound, ProviderError, SubmitUnknown, Unavailable, Withdrawn
 
 log = structlog.get_logger()
 
@@ -80,7 +81,7 @@ class AzureMLTraining:
         """Supervised fine-tuning."""
         return CAPABILITIES["azure_ml"]
 
-    def submit(self, request: TrainingRequest) -> ProviderJob:
+    def submit(self, request: TrainingRequest, about_to_create: Callable[[], None] = nobody_objects) -> ProviderJob:
         """Upload the files and create the job, unless this key has one already."""
         checks.refuse(request, self.capabilities())
         name, data = job_name(request.key), _digest(request)
@@ -96,14 +97,11 @@ class AzureMLTraining:
             return self._job(name, known)
         body = self._body(request, name, data)
         try:
-            created = self._workspace.put(_path(name), body, thing="base model")
-        except Unavailable as error:
-            return self._adopted(request.key, error)
-        except (InvalidRequest, NotAllowed, NotFound):
+            about_to_create()
+            return self._create(request.key, name, body)
+        except (InvalidRequest, NotAllowed, NotFound, Withdrawn):
             self._uploads.discard(name, Clock(POLL_SECONDS))
             raise
-        log.info("provider_job_created", job_id=name, key=request.key)
-        return self._job(name, created)
 
     def find(self, key: str) -> ProviderJob | None:
         """The job of this key, if the workspace has it."""
@@ -178,6 +176,14 @@ class AzureMLTraining:
             **given,
         )
 
+    def _create(self, key: str, name: str, body: Json) -> ProviderJob:
+        try:
+            job = self._job(name, self._workspace.put(_path(name), body, thing="base model"))
+        except Unavailable as error:  # also what is answered and cannot be read
+            return self._adopted(key, error)
+        log.info("provider_job_created", job_id=name, key=key)
+        return job
+
     def _adopted(self, key: str, lost: Unavailable) -> ProviderJob:
         """The job whose creation was not answered. Raises SubmitUnknown if it is not to be seen (yet)."""
         try:
@@ -198,9 +204,7 @@ class AzureMLTraining:
         model = error = None
         if status is ProviderJobStatus.SUCCEEDED:
             model = _tuned_model(inside)
-            if model is None:
-                status = ProviderJobStatus.FAILED
-                error = f"{NAME} says that the training succeeded, but names no model. Look at it: {CONSOLE}"
+            stage = "" if model else "waiting for the model's name"
         knobs = answers.inside(answers.inside(inside, "fineTuningDetails"), "hyperParameters")
         return ProviderJob(
             id=name,

@@ -113,6 +113,12 @@ class AzureOpenAIHosting:
             return Deployment(name, DeploymentStatus.GONE)
         return Deployment(name, DeploymentStatus.DELETING, vendor_status=seen.state)
 
+    def ours(self, prefix: str) -> Sequence[str]:
+        """The deployments whose names begin so, but for those that are being deleted already."""
+        deleting = DeploymentStatus.DELETING
+        found = [one for one in self._resource.deployments() if one.name.startswith(prefix)]
+        return [one.name for one in found if STATES.get(one.state.lower()) is not deleting]
+
     def _told(self, seen: Seen) -> Deployment:
         status, error = STATES.get(seen.state.lower(), DeploymentStatus.CREATING), None
         if status is DeploymentStatus.FAILED:

@@ -2,27 +2,24 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import httpx2
-import structlog
 from openai import OpenAI
 
 from providers import prices
-from providers._openai_api import answers, method
+from providers._openai_api import answers, method, submitting
 from providers._openai_api.answers import Json
 from providers._openai_api.errors import Vendor, translated
 from providers._openai_api.files import PREFIX, PURPOSE, Files
 from providers._openai_api.jobs import Finding, Jobs
 from providers._openai_api.watching import Watcher
 from providers.azure_openai.access import naming_the_role
-from providers.base import Capabilities, ProviderJob, TrainingRequest
+from providers.base import Capabilities, ProviderJob, TrainingRequest, nobody_objects
 from providers.capabilities import CAPABILITIES
-from providers.errors import InvalidRequest, ProviderError, SubmitUnknown
-
-log = structlog.get_logger()
+from providers.errors import InvalidRequest
 
 TIERS: Mapping[str, str] = {one.lower(): one for one in ("standard", "globalStandard", "developerTier")}
 """Azure wants exactly these spellings, and says nothing useful about others."""
@@ -45,31 +42,14 @@ class AzureOpenAITraining:
         """Supervised and preference fine-tuning; what is tuned must be hosted."""
         return CAPABILITIES["azure_openai"]
 
-    def submit(self, request: TrainingRequest) -> ProviderJob:
+    def submit(self, request: TrainingRequest, about_to_create: Callable[[], None] = nobody_objects) -> ProviderJob:
         """Upload the files, wait until Azure has processed them, and create the job, unless this key has one.
 
         Raises Unavailable while Azure still reads the files: a later call goes on where this one was.
         """
         body = self._body(replace(request, suffix=suffix(request.suffix, request.key)))
         with naming_the_role():
-            known = self._jobs.find(request.key)
-            if known is not None:
-                log.info("provider_job_adopted", job_id=known.id, key=request.key)
-                return known
-            uploaded: list[str] = []
-            try:
-                for name, path in (("training_file", request.train_path), ("validation_file", request.validation_path)):
-                    if path is not None:
-                        body[name] = self._files.upload(path, _file_name(request.key, name))
-                        uploaded.append(body[name])
-                self._files.wait(uploaded)
-                return self._jobs.create(body)
-            except SubmitUnknown:
-                raise  # a job may use them
-            except ProviderError as error:
-                if not error.retryable:
-                    self._files.discard(uploaded)
-                raise
+            return submitting.submit(request, body, self._files, self._jobs, about_to_create)
 
     def find(self, key: str) -> ProviderJob | None:
         """The provider job of this key, if there is one."""
@@ -125,7 +105,7 @@ class AzureOpenAITraining:
         def ask(query: Json) -> answers.Raw:
             return self._client.files.with_raw_response.list(extra_query=dict(query), timeout=_ASK)
 
-        begin = f"{PREFIX}{_file_name(key, 'training_file')}-"
+        begin = f"{PREFIX}{submitting.file_name(key, submitting.TRAINING_FILE)}-"
         with translated(self._vendor, "file"):
             found = answers.pages(ask, self._vendor, limit=1000, most=3, query={"purpose": PURPOSE})
             return {answers.text(one, "id") for one in found if answers.text(one, "filename").startswith(begin)}
@@ -140,7 +120,3 @@ def suffix(wanted: str, key: str) -> str:
 
 def _mark(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:KEY_LENGTH]
-
-
-def _file_name(key: str, name: str) -> str:
-    return f"{key}-{name.removesuffix('_file')}"

@@ -7,13 +7,14 @@ so it never outlives the process that started it.
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from providers._openai_compatible import OpenAICompatibleChat
-from providers.base import Capabilities, Method, ProviderJob, ProviderJobStatus, TrainingRequest
+from providers.base import Capabilities, Method, ProviderJob, ProviderJobStatus, TrainingRequest, nobody_objects
 from providers.credentials import Credentials
 from providers.errors import InvalidRequest, NotFound, Unavailable
 from providers.local import base_models
@@ -44,15 +45,16 @@ class LocalTraining:
 
     def capabilities(self) -> Capabilities:
         """Supervised fine-tuning; can pause; needs this machine's own queue."""
-        return Capabilities(methods=frozenset({Method.SFT}), dataset_format="openai-chat", can_pause=True, queue="gpu")
+        return Capabilities(methods=frozenset({Method.SFT}), dataset_format="openai-chat", can_pause=True)
 
-    def submit(self, request: TrainingRequest) -> ProviderJob:
+    def submit(self, request: TrainingRequest, about_to_create: Callable[[], None] = nobody_objects) -> ProviderJob:
         """Start the trainer; the same key again is the same job, whether it still runs or has ended."""
         _check(request)
         base_models.check(request.base_model, self._cache)
         folder = RunFolder(request.folder.resolve())
         with self._lock:
             if not _is_there(folder, request.key):
+                about_to_create()
                 folder.path.mkdir(parents=True, exist_ok=True)
                 folder.write_request(request)
                 folder.write_status(Status())

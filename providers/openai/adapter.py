@@ -1,18 +1,17 @@
 """Training at OpenAI."""
 
-import structlog
+from collections.abc import Callable
+from functools import partial
+
 from openai import OpenAI
 
-from providers._openai_api import graders, method
+from providers._openai_api import graders, method, submitting
 from providers._openai_api.errors import Vendor
 from providers._openai_api.files import Files
 from providers._openai_api.jobs import Jobs
 from providers._openai_api.watching import Watcher
-from providers.base import Capabilities, Method, ProviderJob, TrainingRequest
+from providers.base import Capabilities, Method, ProviderJob, TrainingRequest, nobody_objects
 from providers.capabilities import CAPABILITIES
-from providers.errors import ProviderError, SubmitUnknown
-
-log = structlog.get_logger()
 
 
 class OpenAITraining:
@@ -29,32 +28,16 @@ class OpenAITraining:
         """Supervised, preference and reinforcement fine-tuning."""
         return CAPABILITIES["openai"]
 
-    def submit(self, request: TrainingRequest) -> ProviderJob:
+    def submit(self, request: TrainingRequest, about_to_create: Callable[[], None] = nobody_objects) -> ProviderJob:
         """Upload the files and create the job, unless this key has one already.
 
         Raises Unavailable while the vendor still reads the files: a later call goes on where this one was.
         """
         body = method.body(request, self.capabilities(), self._vendor.name)
-        known = self._jobs.find(request.key)
-        if known is not None:
-            log.info("provider_job_adopted", job_id=known.id, key=request.key)
-            return known
+        check = None
         if request.method is Method.RFT:
-            graders.validate(self._client, self._vendor, request.options["grader"])
-        uploaded: list[str] = []
-        try:
-            for name, path in (("training_file", request.train_path), ("validation_file", request.validation_path)):
-                if path is not None:
-                    body[name] = self._files.upload(path, f"{request.key}-{name.removesuffix('_file')}")
-                    uploaded.append(body[name])
-            self._files.wait(uploaded)
-            return self._jobs.create(body)
-        except SubmitUnknown:
-            raise  # a job may use them
-        except ProviderError as error:
-            if not error.retryable:
-                self._files.discard(uploaded)
-            raise
+            check = partial(graders.validate, self._client, self._vendor, request.options["grader"])
+        return submitting.submit(request, body, self._files, self._jobs, about_to_create, check=check)
 
     def find(self, key: str) -> ProviderJob | None:
         """The provider job of this key, if there is one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from openai import InvalidWebhookSignatureError, OpenAI
 
+from providers._openai_api import answers
 from providers.errors import NotAllowed
 
 LONGEST = 256 * 1024
@@ -51,7 +52,7 @@ def read(body: bytes, headers: Mapping[str, str], secret: str) -> WebhookEvent:
     return WebhookEvent(
         id=found["webhook-id"][:_LONGEST_ID],
         type=kind[:_LONGEST_ID] if isinstance(kind, str) else "",
-        job_id=job_id if is_about_a_job and isinstance(job_id, str) and 0 < len(job_id) <= _LONGEST_ID else None,
+        job_id=job_id if is_about_a_job and isinstance(job_id, str) and answers.is_identifier(job_id) else None,
     )
 
 

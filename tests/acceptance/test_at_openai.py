@@ -17,6 +17,7 @@ JOB_FILE = """\
 finetune: 1
 name: countdown
 goal: reach the target with all the numbers
+dataset: foundry_rft_countdown.jsonl
 provider: openai
 base_model: o4-mini-2025-04-16
 method: rft
@@ -62,10 +63,10 @@ def _confirmed(customer: Customer, number: int) -> str:
 def test_the_cookbooks_recipes(customer: Customer, openai: StandIn):
     """By examples: plan, card, curve, evaluation, cost, chat, gateway, checkpoints, deletion."""
     created = len(openai.calls(CREATE))
-    report = customer.report(customer.attach(*RECIPES))
+    report = customer.ready(customer.attach(*RECIPES))
     plan = customer.plan(customer.open_form("openai", report), {"name": "recipes", "goal": "list ingredients"})
     words = said(plan)
-    assert "OpenAI: the data leaves to it" in words
+    assert "OpenAI: the data" in words
     assert "3 epochs × 13,428 tokens ≈ 40,284 tokens: $0.20" in words
     assert re.search(r"Cost: about \$0\.2\d\n", words)
     assert "Evaluation: 80 answers, about $0.0" in words
@@ -84,9 +85,9 @@ def test_the_cookbooks_recipes(customer: Customer, openai: StandIn):
     openai.advance(job)
     customer.until_ready(card)
 
-    shown = customer.until_card(card, r"Cost \$0\.2\d so far: training \$0\.22 \(43,107 tokens\), evaluation")
+    shown = customer.until_card(card, r"cost \$0\.2\d.*: training \$0\.22 \(43,107 tokens\), evaluation \$0")
     assert "Worth it: the tuned model is better on 40 examples" in shown
-    assert "$0.20 to train (OpenAI API pricing, 5 August 2026)" in shown
+    assert "training was estimated at $0.20, it was $0.01 more" in shown
     assert customer.curve(card).startswith(b"\x89PNG")
     assert "Was it worth it? recipes" in said(customer.told(card, "Was it worth it"))
 
@@ -115,9 +116,11 @@ def test_the_cookbooks_recipes(customer: Customer, openai: StandIn):
 
     customer.click(customer.thread(card)[0], "run_more", selected_option="delete_model:1")
     customer.told(card, "The tuned model ft:.* is deleted at OpenAI")
-    customer.wait(lambda: "nobody answers here" in said(customer.told(card, "recipes")), "the endpoint's end")
+    customer.told(card, "recipes is deleted: nobody answers here")
+    customer.wait(lambda: "nobody answers here" in customer.card(root["ts"]), "the checkpoint's end")
+    customer.until_card(card, "Its tuned model is deleted")
     assert openai.account.jobs[job].tuned in openai.account.deleted_models
-    assert [one for one in openai.account.models() if one.startswith("ft:")] == []
+    assert [one for one in openai.account.models() if one.startswith(openai.account.jobs[job].tuned)] == []
     assert len(openai.calls(CREATE)) == created + 1
 
 
@@ -125,7 +128,7 @@ def test_the_cookbooks_recipes(customer: Customer, openai: StandIn):
 def test_preferences(customer: Customer, openai: StandIn):
     """By pairs of answers."""
     created = len(openai.calls(CREATE))
-    report = customer.report(customer.attach(DATA / "foundry_orca_dpo_validation.jsonl"))
+    report = customer.ready(customer.attach(DATA / "foundry_orca_dpo_validation.jsonl"))
     form = customer.open_form("openai", report)
     plan = customer.plan(form, {"name": "orca", "test_dataset_id": "nothing"})
     print(said(plan))
@@ -146,7 +149,7 @@ def test_a_grader_from_a_job_file(customer: Customer, openai: StandIn):
     offer = customer.wait(
         lambda: next((one for one in customer.thread(ts) if has(one, "start_from_job_file")), None), "the job file"
     )
-    customer.report(ts)
+    customer.ready(ts)
     customer.click(offer, "start_from_job_file")
     form = customer.view("start_form")
     assert '"operation": "like"' in json.dumps(form).replace("\\", "")

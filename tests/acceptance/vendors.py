@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ class _Transcript(Printer):
         self._out = out
 
     def line(self, text: str = "") -> None:
-        print(text, file=self._out, flush=True)
+        print(f"{time.monotonic() - self.began:6.1f}  {text}", file=self._out, flush=True)
 
 
 class Customer(Player):
@@ -118,6 +119,14 @@ class Customer(Player):
             "the outcome",
         )
         return said(told)
+
+    def ready(self, ts: str) -> dict[str, Any]:
+        """The report in the thread of a message with files, when something can be started from it."""
+        return dict(
+            self.wait(
+                lambda: next((one for one in self.thread(ts) if has(one, "start_from_report")), None), "the report"
+            )
+        )
 
     def open_form(self, provider: str, report: dict[str, Any] | None = None) -> dict[str, Any]:
         """The start form, drawn for this provider."""
@@ -211,8 +220,12 @@ class Customer(Player):
 
     def curve(self, card_ts: str) -> bytes:
         """The picture of the run's losses."""
-        files = [file for one in self.thread(card_ts) for file in one.get("files") or []]
-        return self.person.download(next(one for one in files if one["name"].startswith("loss-curve")))
+
+        def found() -> Any:
+            files = [file for one in self.thread(card_ts) for file in one.get("files") or []]
+            return next((one for one in files if one["name"].startswith("loss-curve")), None)
+
+        return self.person.download(self.wait(found, "the loss curve"))
 
     def is_bound(self, thread_ts: str) -> bool:
         """Whether a model answers in this thread."""

@@ -7,6 +7,7 @@ from bot import transcript
 from bot.listeners import data, datasets, files
 from workers.errors import NotAllowed
 from workers.rights import Actor
+from workers.settings import Settings
 from workers.tables import Dataset, Run, Upload, UploadStatus
 
 HERE, ELSEWHERE = Actor("T1", "U1", "C1"), Actor("T1", "U2", "C2")
@@ -44,7 +45,7 @@ def message(db):
 
 def shown(db, actor, dataset_id):
     with db.read() as session:
-        drawn = data.show(session, actor, session.get_one(Dataset, dataset_id))
+        drawn = data.show(session, Settings(), actor, session.get_one(Dataset, dataset_id))
     return drawn.text + "\n".join(transcript.lines({"blocks": drawn.blocks}))
 
 

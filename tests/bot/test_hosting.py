@@ -141,6 +141,40 @@ def test_keep_it_for_a_day(bot, card, person, context, show, eventually):
     assert f"<!date^{int(row(context).ends_at)}^" in json.dumps(find(person, card, "hosted_keep")[0]["blocks"])
 
 
+def free(context):
+    """The model is hosted where an hour costs nothing, and where the vendor ends it after a day."""
+    with context.db.write() as session:
+        one = session.exec(select(HostedModel)).one()
+        one.tier, one.price_per_hour, one.lives_until = "DeveloperTier", 0.0, one.created_at + 24 * 3600
+        session.add(one)
+        models.redraw(session, one)
+
+
+def test_kept_to_the_vendors_end_then_hosted_longer(bot, card, person, context, show, eventually):
+    free(context)
+    show()
+    (message,) = find(person, card, "hosted_keep")
+    assert "no cost by the hour, each answer is billed by its tokens" in said(message)
+    assert has(message, "hosted_longer")
+    person.click(message, "hosted_keep")
+    eventually(lambda: any("Azure OpenAI itself ends it then" in one for one in private(person)))
+    before = row(context)
+    assert before.ends_at == before.lives_until
+    show()
+    message = find(person, card, "hosted_longer")[0]
+    assert "when Azure OpenAI itself ends it" in said(message)
+    assert not has(message, "hosted_keep")
+    assert "Host it longer · $1.70/h" in json.dumps(message["blocks"], ensure_ascii=False)
+    for _ in range(2):
+        person.click(message, "hosted_longer")
+    eventually(lambda: row(context).status is LeaseStatus.ASKED)
+    made = row(context)
+    assert (made.id, made.tier, made.price_per_hour) == (before.id + 1, "globalStandard", 1.7)
+    eventually(lambda: any("deployed anew" in one for one in private(person)))
+    show()
+    assert any("then costs $1.70/h" in said(one) for one in find(person, card, "hosted_end"))
+
+
 def test_somebody_else_may_look_but_not_touch(bot, card, sandbox, person, context, eventually):
     other = Person(sandbox.url, "Rey")  # a member of the channel, and no admin
     message = find(person, card, "hosted_end")[0]
@@ -176,6 +210,51 @@ def test_deleted_now_then_asked_then_deployed_again(bot, card, person, context, 
     assert any("being deployed" in said(one) for one in find(person, card, "hosted_end"))
 
 
+def test_any_member_may_wake_it_and_the_thread_is_told_who_did(bot, card, sandbox, person, context, show, eventually):
+    person.click(find(person, card, "hosted_end")[0], "hosted_end")
+    eventually(lambda: row(context).status is LeaseStatus.ENDING)
+    show()
+    (message,) = find(person, card, "endpoint_wake")
+    question = next(
+        one["confirm"]["text"]["text"]
+        for block in message["blocks"]
+        for one in block.get("elements", ())
+        if one.get("action_id") == "endpoint_wake"
+    )
+    assert "for 4 hours at $1.70/h, about $6.80 in all" in question
+    assert any("It is asleep: deploy it again" in said(one) for one in person.messages(CHANNEL) if one["ts"] == card)
+    guest, other = Person(sandbox.url, "Gil"), Person(sandbox.url, "Rey")
+    guest.click(message, "endpoint_wake")
+    eventually(lambda: any("Guests and people from other organisations" in one for one in private(guest)))
+    assert row(context).status is LeaseStatus.ENDING
+    other.click(message, "endpoint_wake")
+    eventually(lambda: row(context).status is LeaseStatus.ASKED)
+    show()
+    told = [said(one) for one in person.thread(CHANNEL, card) if "deployed again, which takes" in said(one)]
+    assert len(told) == 1
+    assert f"<@{other.id}>" in told[0]
+
+
+def test_in_the_thread_of_a_deleted_model_a_reply_is_answered_with_one_sentence(
+    bot, card, person, context, show, eventually
+):
+    person.click({**next(one for one in person.messages(CHANNEL) if one["ts"] == card)}, "run_more",
+                 selected_option=f"delete_model:{row(context, Run).id}")  # fmt: skip
+    eventually(lambda: any("is asked to delete the tuned model of recipes" in one for one in private(person)))
+    show()
+    shown = [said(one) for one in person.thread(CHANNEL, card)]
+    assert any("recipes is deleted: nobody answers here." in one.replace("*", "") for one in shown)
+    assert not [one for one in shown if "Reply in this thread" in one]
+    assert find(person, card, "endpoint_key") == []
+    for _ in range(2):
+        person.say(CHANNEL, "What is in a pancake?", thread_ts=card)
+    eventually(
+        lambda: show() or any("Nobody answers here any more" in said(one) for one in person.thread(CHANNEL, card))
+    )
+    assert len([one for one in person.thread(CHANNEL, card) if "Nobody answers here any more" in said(one)]) == 1
+    assert row(context, ChatTurn) is None
+
+
 def test_the_warning_is_a_message_with_buttons(bot, card, person, context, show, eventually):
     with context.db.write() as session:
         one = session.exec(select(HostedModel)).one()
@@ -192,6 +271,20 @@ def test_the_warning_is_a_message_with_buttons(bot, card, person, context, show,
     after = next(one for one in person.thread(CHANNEL, card) if one["ts"] == warning["ts"])
     assert "stays deployed until" in said(after)
     assert not has(after, "hosted_keep")
+
+
+def test_the_warning_offers_what_the_vendor_does_not_end(bot, card, person, context, show):
+    free(context)
+    with context.db.write() as session:
+        one = session.exec(select(HostedModel)).one()
+        one.ends_at = one.lives_until = models.now(session) + 1200
+        session.add(one)
+        session.flush()
+        hosting.tend(session, context.settings)
+    show()
+    warning = next(one for one in find(person, card, "hosted_longer") if "⏰" in said(one))
+    assert "when Azure OpenAI itself ends it" in said(warning)
+    assert "It costs" not in said(warning)
 
 
 def test_unused_at_the_end_the_thread_is_told(bot, card, person, context, show):

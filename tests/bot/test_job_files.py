@@ -1,5 +1,6 @@
 """A job file attached to a message: a card, one click, the form filled in; and a run's plan back as a file."""
 
+import hashlib
 import json
 import socket
 import threading
@@ -13,12 +14,14 @@ from sqlmodel import select
 from bot import app as bot_app
 from bot.deliver import deliver
 from bot.sandbox import Sandbox
+from bot.sandbox.cast import TEAM_ID
 from bot.settings import SlackSettings
 from workers import announcements
 from workers.context import Context
 from workers.jobs import runner
 from workers.runs import job_file
-from workers.tables import JobFile, Run, Task, TaskStatus, Upload
+from workers.runs.choices import Choices
+from workers.tables import Credential, Dataset, JobFile, Run, Task, TaskStatus, Upload
 
 CHANNEL = "#finetuning"
 DATA = "".join(
@@ -184,3 +187,126 @@ def test_a_runs_plan_comes_back_as_the_same_file(attach, person, context, settle
     assert (again.name, again.seed, again.goal, again.base_model) == (asked.name, 7, asked.goal, asked.base_model)
     assert again.knobs.items() >= asked.knobs.items()
     assert again.dataset.sha256
+
+
+VENDORS = """finetune: 1
+name: exactly
+goal: answer yes
+dataset: {{name: yes.jsonl, version: 1, sha256: {sha256}}}
+test: held-out
+validation: nothing
+provider: openai
+base_model: "ft:gpt-4.1-mini-2025-04-14:acme::abc"
+method: sft
+seed: 7
+hyperparameters: {{epochs: 2, batch_size: auto, learning_rate_multiplier: 0.1234567890123}}
+openai: {{metadata: {{team: a}}, integrations: [{{type: wandb, wandb: {{project: yes}}}}]}}
+"""
+
+
+def job_file_of(sha256="", text=VENDORS):
+    return text.format(sha256=sha256 or hashlib.sha256(DATA).hexdigest()).replace("project: yes", "project: p").encode()
+
+
+def set_up(context, *providers):
+    with context.db.write() as session:
+        for provider in providers:
+            session.add(Credential(team_id=TEAM_ID, provider=provider, sealed="x"))
+
+
+def start(attach, person, eventually, *files, callback="start_form"):
+    _, said = attach(*files)
+    card = next(one for one in said if "start_from_job_file" in json.dumps(one.get("blocks")))
+    person.click(card, "start_from_job_file")
+    return card, top(person, callback, eventually)
+
+
+def words(view):
+    return json.dumps(view, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_the_run_is_exactly_what_the_file_says(attach, person, context, eventually):
+    set_up(context, "openai")
+    card, form = start(attach, person, eventually, ("job.yml", job_file_of()), ("yes.jsonl", DATA))
+    shown = words(card)
+    for said in (
+        "*Where*\\nOpenAI", "*Test the result on*\\na part of the training data", "*Watch while training*\\nnothing",
+        "Learning rate multiplier: 0.1234", "*Only at OpenAI*\\nMetadata: {",
+    ):  # fmt: skip
+        assert said in shown
+    assert "From the job file job.yml." in words(form)
+    assert " in the file, " not in words(form)
+    person.submit(form, {})
+    plan = top(person, "confirm_start", eventually)
+    assert " in the file, " not in words(plan)
+    person.submit(plan, {})
+    asked = job_file.read(job_file_of())
+    with context.db.read() as session:
+        run = session.exec(select(Run)).one()
+        sha256 = session.get_one(Dataset, run.dataset_id).sha256
+    made = Choices.from_json(run.plan)
+    assert asked.problems == ()
+    assert (run.provider, run.base_model, run.method) == (asked.provider, asked.base_model, asked.method)
+    assert (sha256, made.seed, made.test_on) == (asked.dataset.sha256, 7, "held-out")
+    assert made.hyperparameters == asked.knobs
+    assert made.options == asked.options
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_very_small_numbers_come_through_the_form_as_they_are(attach, person, context, eventually):
+    plan = PLAN.replace(b"learning_rate: 3e-4", b"learning_rate: 1.2345678e-7")
+    _, form = start(attach, person, eventually, ("job.yml", plan), ("yes.jsonl", DATA))
+    person.submit(form, {})
+    person.submit(top(person, "confirm_start", eventually), {})
+    with context.db.read() as session:
+        assert session.exec(select(Run)).one().plan["knobs"]["learning_rate"] == 1.2345678e-7
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_provider_that_is_not_set_up_is_never_replaced_silently(attach, person, context, eventually):
+    set_up(context, "azure_openai")
+    files = (("job.yml", job_file_of()), ("yes.jsonl", DATA))
+    _, view = start(attach, person, eventually, *files, callback="start_nothing")
+    said = words(view)
+    assert (
+        "This plan (exactly) is for OpenAI. OpenAI is not set up here. An admin adds its credentials: /finetune keys"
+        in said
+    )
+    assert "nothing leaves it" not in said
+    buttons = {one["action_id"]: one["text"]["text"] for block in view["blocks"] for one in block.get("elements", ())}
+    assert buttons == {"start_instead_local": "This machine", "start_instead_azure_openai": "Azure OpenAI"}
+    person.click(view, "start_instead_local")
+    form = top(person, "start_form", eventually)
+    said = words(form)
+    assert "Where: OpenAI in the file, This machine here." in said
+    assert "Base model: ft:gpt-4.1-mini-2025-04-14:acme::abc in the file, smollm2-135m-instruct here." in said
+    assert "Learning rate multiplier: 0.1234567890123 in the file, no such setting here." in said
+    person.submit(form, {})
+    plan = top(person, "confirm_start", eventually)
+    assert "Where: OpenAI in the file, This machine here." in words(plan)
+    person.submit(plan, {})
+    with context.db.read() as session:
+        run = session.exec(select(Run)).one()
+    assert (run.provider, run.plan["seed"], run.plan["knobs"]["epochs"]) == ("local", 7, 2)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_base_model_that_is_not_here_is_shown_as_such_and_refused(attach, person, context, eventually):
+    plan = PLAN.replace(b"smollm2-135m-instruct", b"azureml://registries/x/models/Big-7B/versions/1")
+    _, form = start(attach, person, eventually, ("job.yml", plan), ("yes.jsonl", DATA))
+    assert "Big-7B (not offered here)" in words(form)
+    refused = person.submit(form, {})
+    assert refused["errors"] == {"base_model": "This base model is not offered by that provider here."}
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_another_hash_than_the_files_is_refused(attach, person, settle):
+    _, said = attach(("job.yml", job_file_of("ab" * 32)), ("yes.jsonl", DATA))
+    card = next(one for one in said if "start_from_job_file" in json.dumps(one.get("blocks")))
+    person.click(card, "start_from_job_file")
+    settle()
+    told = [one for one in person.messages(CHANNEL) if one.get("ephemeral")] + person.thread(CHANNEL, card["thread_ts"])
+    assert any(
+        "“yes.jsonl v1 abababababab” that the job file names is not in this channel" in words(one) for one in told
+    )

@@ -114,6 +114,7 @@ def test_the_tuned_model_is_deleted_from_the_menu(show, look, person: Person, sa
     assert "Only the person who started this, or an admin" in said(private(other))
     person.click(card, "run_more", selected_option=f"delete_model:{run_id}")
     assert look(run_id).progress["deleting_model"]
+    assert "is asked to delete the tuned model" in said(private(person))
     with context.db.read() as session:
         assert session.exec(select(Endpoint)).one().status is EndpointStatus.DELETED
         assert [one.verb for one in session.exec(select(AuditEntry))] == ["delete_model"]

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -12,19 +13,24 @@ import uvicorn
 from sqlmodel import select
 
 from bot import app as bot_app
+from bot.blocks import start_form
 from bot.sandbox import Sandbox
+from bot.sandbox.block_kit import problems_of_view
 from bot.sandbox.cast import TEAM_ID
 from bot.sandbox.driver import Person
 from bot.settings import SlackSettings
 from workers import announcements
 from workers.context import Context
+from workers.rights import Actor
 from workers.run_status import RunStatus
-from workers.runs import lifecycle
+from workers.runs import lifecycle, plan
 from workers.runs.choices import Choices
+from workers.storage import Storage
 from workers.tables import Announcement, Credential, Dataset, DatasetRole, Run, Task
 
 CHANNEL = "#finetuning"
 MINI = "gpt-4.1-mini-2025-04-14"
+LOCAL = "smollm2-135m-instruct"
 pytestmark = pytest.mark.parametrize("sandbox", [{"delivery": "http"}], indirect=True)
 
 
@@ -159,7 +165,7 @@ def test_the_form_follows_the_provider_and_keeps_what_was_typed(bot, put, set_up
     where = {one["value"]: one["description"]["text"] for one in element(form, "provider")["options"]}
     assert list(where) == ["local", "openai", "azure_openai", "azure_ml"]
     assert where["local"].startswith("private")
-    assert where["openai"].startswith("data leaves to OpenAI; training from about $0.")
+    assert where["openai"].startswith("the data goes to OpenAI; training from about $0.")
     assert {"lora_r", "learning_rate"} <= set(ids(form))
     typed = {"name": {"value": "my-run"}, "goal": {"value": "be brief"}, "epochs": {"knob_local": "7"}}
     choose(person, form, "provider", "openai", typed)
@@ -182,7 +188,7 @@ def test_the_form_follows_the_provider_and_keeps_what_was_typed(bot, put, set_up
     plan = top(person, "confirm_start", eventually)
     said = text(plan)
     assert "*my-run*\\nbe brief" in said
-    assert "OpenAI: the data leaves to it" in said
+    assert "OpenAI: the data goes there" in said
     assert "examples a step 16" in said
     assert "7 epochs × 48,000 tokens ≈ 336,000 tokens: $1.68" in said
     assert "24 answers, about $0.0" in said
@@ -198,7 +204,7 @@ def test_the_form_follows_the_provider_and_keeps_what_was_typed(bot, put, set_up
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_azure_shows_its_tiers_the_hosting_and_a_price_for_each(bot, put, set_up, person, context, eventually):
-    set_up("azure_openai", endpoint="https://x.openai.azure.com")
+    set_up("azure_openai", endpoint="https://x.openai.azure.com", account="x")
     put("train.jsonl", chats(60))
     person.command(CHANNEL, "/finetune", "start")
     choose(person, top(person, "start_form", eventually), "provider", "azure_openai")
@@ -211,16 +217,29 @@ def test_azure_shows_its_tiers_the_hosting_and_a_price_for_each(bot, put, set_up
     person.submit(form, {"training_tier": "developerTier"})
     plan = top(person, "confirm_start", eventually)
     assert "3 epochs × 48,000 tokens ≈ 144,000 tokens: $0.11" in text(plan)
-    assert "*Hosting*: Hosted while the models are compared" in text(plan)
+    assert "*Hosting*: Developer tier: anywhere in the world, may be interrupted, lives 24 h." in text(plan)
+    assert "no cost by the hour, each answer is billed by its tokens" in text(plan)
+    assert "until Azure OpenAI ends it after 24 h" in text(plan)
     assert "Training by tier: Global about $0.22 ($1.50 a million tokens) · Standard about $0.24" in text(plan)
     assert "Azure Retail Prices, 11 August 2026" in text(plan)
     person.submit(plan, {})
     run = the_run(context)
     assert run.plan["options"] == {"training_tier": "developerTier"}
-    assert run.cost["hosting_dollars"] > 1
-    assert run.cost["total"] == pytest.approx(
-        run.cost["dollars"] + run.cost["hosting_dollars"] + run.cost["answers_dollars"]
-    )
+    assert run.cost["hosting_dollars"] == 0
+    assert run.cost["total"] == pytest.approx(run.cost["dollars"] + run.cost["answers_dollars"])
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_an_api_key_of_azures_alone_trains_and_the_plan_says_what_it_does_not(bot, put, set_up, person, eventually):
+    set_up("azure_openai", endpoint="https://x.openai.azure.com")
+    put("train.jsonl", chats(60))
+    person.command(CHANNEL, "/finetune", "start")
+    choose(person, top(person, "start_form", eventually), "provider", "azure_openai")
+    person.submit(top(person, "start_form", eventually, shows(provider="azure_openai")), {})
+    said = text(top(person, "confirm_start", eventually))
+    assert "It will be trained, not deployed: no comparison, no chat." in said
+    assert "*Hosting*" not in said
+    assert "is then compared with the base model" not in said
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
@@ -271,6 +290,58 @@ def test_reinforcement_gets_a_grader_from_the_datasets_own_fields(bot, put, set_
     assert "shut this model down on 23 October 2026" in text(plan)
     person.submit(plan, {"try_anyway": ["try_anyway"]})
     assert the_run(context).plan["options"]["grader"] == long
+
+
+class SlowStorage(Storage):
+    """Files that take longer to come than Slack waits for an answer."""
+
+    def get(self, key, path):
+        time.sleep(3.5)
+        super().get(key, path)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_form_that_was_sent_too_early_is_answered_before_the_dataset_is_read(
+    bot, put, set_up, person, context, eventually
+):
+    set_up("openai")
+    records = [{"messages": [{"role": "user", "content": f"{one} + 1?"}], "answer": str(one + 1)} for one in range(60)]
+    sums = put("sums.jsonl", records, method="rft", shape="rft")
+    put("train.jsonl", chats(60))
+    person.command(CHANNEL, "/finetune", "start")
+    form = top(person, "start_form", eventually, shows(provider="local"))
+    object.__setattr__(context, "storage", SlowStorage(context.settings.storage))
+    answer = person.submit(form, {"provider": "openai", "dataset_id": str(sums), "name": "early", "goal": "add"})
+    assert answer["view"]["callback_id"] == "start_loading"
+    form = top(person, "start_form", eventually, shows(provider="openai", dataset_id=str(sums)))
+    assert json.loads(element(form, "grader")["initial_value"])["type"] == "string_check"
+    assert (element(form, "name")["initial_value"], element(form, "goal")["initial_value"]) == ("early", "add")
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_of_many_datasets_the_chosen_ones_are_always_there(bot, put, set_up, person, context, eventually):
+    oldest = put("oldest.jsonl", chats(60))
+    test = put("test.jsonl", [chat(f"t{one}") for one in range(60)], DatasetRole.TEST)
+    watched = put("watched.jsonl", [chat(f"w{one}") for one in range(60)], DatasetRole.VALIDATION)
+    for number in range(100):
+        put(f"d{number}.jsonl", chats(50 + number % 3))
+    choices = Choices(
+        dataset_id=oldest, test_dataset_id=test, validation_dataset_id=watched, name="n", base_model=LOCAL
+    )
+    with context.db.write() as session:
+        actor = Actor(TEAM_ID, person.id, person.channel_id(CHANNEL))
+        form = plan.propose(session, context.settings, actor, choices=choices)
+        assert form.choices == choices
+        view = start_form.draw(form, "C1")
+        assert problems_of_view(view) == []
+        shown = {name: element(view, name) for name in ids(view) if str(name).endswith("dataset_id")}
+        assert {name: one["initial_option"]["value"] for name, one in shown.items()} == {
+            "dataset_id": str(oldest), "test_dataset_id": str(test), "validation_dataset_id": str(watched)
+        }  # fmt: skip
+        assert {len(one["options"]) for one in shown.values()} == {100}
+        again = plan.redrawn(session, context.settings, actor, choices, "local")
+        assert again.choices == choices
+        assert plan.propose(session, context.settings, actor, dataset_id=oldest).choices.dataset_id == oldest
 
 
 @pytest.mark.parametrize("db", ["sqlite", "postgresql"], indirect=True)
@@ -363,8 +434,8 @@ def test_a_failed_run_is_repeated_elsewhere_up_to_the_queue(
     problem = next(one for one in person.messages(CHANNEL) if "recipes failed" in text(one))
     (buttons,) = [block["elements"] for block in problem["blocks"] if block["type"] == "actions"]
     labels = [one["text"]["text"] for one in buttons]
-    assert labels[0] == "Train it locally, free"
-    assert labels[1].startswith("Train it on Azure OpenAI, about $")
+    assert labels[0] == "Train SmolLM2 135M here, free"
+    assert labels[1].startswith("gpt-4.1-mini at Azure OpenAI, about $")
     person.click(problem, "run_rehome_azure_openai")
     form = top(person, "start_form", eventually, shows(provider="azure_openai", base_model=MINI))
     assert element(form, "name")["initial_value"] == "recipes-azure-openai"

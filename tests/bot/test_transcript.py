@@ -9,7 +9,10 @@ from bot.blocks import hosting
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("until <!date^1795575600^{date_short_pretty} {time}|2026-11-25 03:00 UTC> at $1", "until 2026-11-25 03:00 UTC at $1"),
+        (
+            "until <!date^1795575600^{date_short_pretty} {time}|25 November, 03:00> or so",
+            "until 25 November, 03:00 or so",
+        ),
         ("<!date^1795575600^{ago}^https://example.com/x|03:00 UTC>, <!date^1^{time}|lately>", "03:00 UTC, lately"),
         ("*bold* &lt;!date^1^{ago}|x&gt; <https://example.com|there>", "bold <!date^1^{ago}|x> there"),
     ],

@@ -33,7 +33,8 @@ from workers import announcements
 from workers.context import Context, open_database
 from workers.jobs import runner
 from workers.logs import redact
-from workers.tables import Credential, CredentialStatus, Task
+from workers.run_status import RunStatus
+from workers.tables import Credential, CredentialStatus, Dataset, HostedModel, LeaseStatus, Run, Task
 
 CHANNEL = "#finetuning"
 KEY = "Canary0123456789OfNoKnownShape"
@@ -253,6 +254,30 @@ def test_forgetting_asks_first_and_takes_the_vendor_away(bot: None, connected: C
     assert "not set up" in line(replaced, "openai")
     person.submit(form(person), {"api_key": KEY})
     assert len(rows(connected)) == 1
+
+
+def test_what_is_hosted_keeps_the_credentials_and_an_admin_reads_why(bot: None, connected: Context, person: Person):
+    where = {"team_id": TEAM_ID, "channel_id": person.channel_id(CHANNEL), "creator_id": person.id}
+    values = {"endpoint": "https://ours.openai.azure.com", "api_key": KEY}
+    person.submit(form(person, "azure_openai"), values)
+    with connected.db.write() as session:
+        dataset = Dataset(**where, name="a", sha256="a", storage_key="a", format="openai-chat", method="sft",
+                          examples=9, trainable=True)  # fmt: skip
+        session.add(dataset)
+        session.flush()
+        run = Run(**where, name="reci*pes", request_key="k", dataset_id=dataset.id, provider="azure_openai",
+                  base_model="m", method="sft", status=RunStatus.EVALUATING)  # fmt: skip
+        session.add(run)
+        session.flush()
+        session.add(HostedModel(**where, run_id=run.id, provider="azure_openai", name="d", model="m",
+                                status=LeaseStatus.READY))  # fmt: skip
+    shown = overview(person)
+    assert "1 run there is not over" in said(shown)
+    click(person, shown, "keys_forget", "azure_openai")
+    assert "still hosts models of reci*pes (run 1). Without these credentials" in said(told(person))
+    moved = person.submit(form(person, "azure_openai"), {**values, "endpoint": "https://theirs.openai.azure.com"})
+    assert "must stay “https://ours.openai.azure.com”" in moved["errors"]["endpoint"]
+    assert rows(connected)[0].shown == {"endpoint": "https://ours.openai.azure.com"}
 
 
 def test_others_read_who_may_and_open_nothing(bot: None, sandbox: Sandbox, connected: Context, rey: Person):

@@ -32,6 +32,7 @@ class Job:
     looks: int = 0
     status: str = "NotStarted"
     changed: dict[str, Any] = field(default_factory=dict)
+    examples: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -134,17 +135,18 @@ class MLWorkspace:
         base, _, version = model.partition("/versions/")
         if CATALOGUE.get(registry, {}).get(base) != version:
             raise Refused(404, "UserError", f"There is no model {details['model']['uri']}.")
-        for one in (details["trainingData"], details["validationData"]):
+        examples: list[dict[str, Any]] = []
+        for one in (details["validationData"], details["trainingData"]):
             content = self.blob(one["uri"].partition("/datastores/workspaceblobstore/paths/")[2])
             if content is None:
                 raise Refused(400, "UserError", f"There is no file {one['uri']}.")
-            for line in content.splitlines():
-                assert json.loads(line)["messages"]
+            examples = [json.loads(line) for line in content.splitlines()]
+            assert all(example["messages"] for example in examples)
         if details["modelProvider"] == "Custom" and not all(
             isinstance(one, str) for one in details.get("hyperParameters", {}).values()
         ):
             raise Refused(400, "UserError", "Hyperparameters are text.")
-        self.jobs[name] = Job(body)
+        self.jobs[name] = Job(body, examples=examples)
         return Answer(201, self._shown(name))
 
     def _get_jobs(self, parts: list[str], _: Asked) -> Answer:
@@ -364,7 +366,17 @@ class MLWorkspace:
             return Answer(body={"output": f"You said: {question}"})
         if not self.counts and "stream_options" in body:
             return Answer(422, {"error": {"message": "Extra inputs are not permitted: stream_options"}})
-        return completion(f"You said: {body['messages'][-1]['content']}", streams=self.streams)
+        return completion(self._said(endpoint, body["messages"][-1]["content"]), streams=self.streams)
+
+    def _said(self, endpoint: Endpoint, question: str) -> str:
+        """A base model repeats; a tuned one answers as its training's most similar example does."""
+        asked = endpoint.body["properties"].get("modelSettings") or (endpoint.deployment or {})["properties"]
+        found = re.search(r"/models/([^/]+)/versions/([^/]+)$", str(asked.get("modelId") or asked.get("model")))
+        job = self.jobs.get(self.models.get(found[1], {}).get(found[2], "")) if found else None
+        pairs = [[message["content"] for message in one["messages"][-2:]] for one in job.examples] if job else []
+        words = set(question.lower().split())
+        near = max(pairs, key=lambda pair: len(words & set(pair[0].lower().split())), default=["", ""])
+        return near[1] or f"You said: {question}"
 
 
 def completion(text: str, *, streams: bool) -> Answer:

@@ -68,6 +68,7 @@ class LoopbackServer(ThreadingHTTPServer):
     """Answers with `answer`; `asked` is every request so far."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, answer: Callable[[Asked], Answer], *, tls: ssl.SSLContext | None = None) -> None:
         self.answer, self.tls = answer, tls

@@ -72,6 +72,7 @@ class StandIn(ThreadingHTTPServer):
     """The server. Its methods may be called from any thread, and over HTTP."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, *, port: int = 0, pace: str = "poll", key: str = "", account: Account | None = None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)

@@ -52,8 +52,65 @@ def test_a_tier_has_its_own_price_and_one_is_meant_where_none_is_named():
     model = "gpt-4.1-mini"
     assert prices.price_of("azure_openai", model).tier == "globalStandard"
     assert prices.price_of("azure_openai", model, "standard").training_per_million == 5.5
-    assert prices.price_of("azure_openai", model, "developerTier").hosting_per_hour is None
+    assert prices.price_of("azure_openai", model, "developerTier").hosting_per_hour == 0
     assert prices.price_of("azure_openai", model).hosting_per_hour == 1.7
+
+
+@pytest.mark.parametrize("written", ["developerTier", "DeveloperTier", "DEVELOPERTIER"])
+def test_a_tier_is_found_however_it_is_written(written):
+    assert prices.tier_named("azure_openai", written) == "developerTier"
+    assert prices.price_of("azure_openai", "gpt-4.1-mini", written).training_per_million == 2.5
+
+
+@pytest.mark.parametrize("written", ["gold", "", None, 7, ["standard"], {"a": 1}])
+def test_what_is_no_tier(written):
+    assert prices.tier_named("azure_openai", written) == ""
+    assert prices.tier_named("openai", "standard") == ""
+    assert prices.price_of("azure_openai", "gpt-4.1-mini", "gold") is None
+
+
+@pytest.mark.parametrize(
+    ("called", "base"),
+    [
+        ("azureml-mistral/Ministral-3B", "Ministral-3B"),
+        ("azureml-mistral/Ministral-3B/3", "Ministral-3B"),
+        ("azureml://registries/azureml-mistral/models/Ministral-3B/versions/1", "Ministral-3B"),
+        ("azureml://registries/azureml-mistral/models/Ministral-3B", "Ministral-3B"),
+        ("azureml/Phi-4", "Phi-4"),
+        ("azure-openai/gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
+        ("gpt-4.1-mini-2025-04-14.ft-0a1b2c3d-support", "gpt-4.1-mini-2025-04-14"),
+        ("gpt-35-turbo-0125.ft-0a1b2c3d", "gpt-35-turbo-0125"),
+        ("ft:gpt-4o-mini:a::b", "gpt-4o-mini-2024-07-18"),
+        ("company-registry/bert", "company-registry/bert"),
+        ("/models/azureml/Phi-4", "/models/azureml/Phi-4"),
+        ("support-01234567:1", "support-01234567:1"),
+        ("ft:", ""),
+        (".ft-x", ".ft-x"),
+    ],
+)
+def test_the_base_model_is_known_whatever_a_vendor_calls_it(called, base):
+    assert prices.base_of(called) == base
+
+
+def test_what_is_called_by_its_address_has_its_price():
+    plain = prices.price_of("azure_ml", "Ministral-3B")
+    assert plain.hosting_per_hour == 0.65
+    assert prices.price_of("azure_ml", "azureml-mistral/Ministral-3B") == plain
+    address = "azureml://registries/azureml-mistral/models/Ministral-3B/versions/1"
+    assert prices.price_of("azure_ml", address) == prices.cheapest_hosting("azure_ml", address) == plain
+    tuned = prices.price_of("azure_openai", "gpt-4.1-mini-2025-04-14.ft-0a1b-x", "standard")
+    assert tuned.training_per_million == 5.5
+
+
+def test_the_cheapest_hosting_is_found_whatever_the_tier_of_training():
+    assert prices.cheapest_hosting("azure_openai", "gpt-4.1-mini").tier == "developerTier"
+    longer = prices.cheapest_hosting("azure_openai", "gpt-4.1-mini", above=0.0)
+    assert (longer.tier, longer.hosting_per_hour) == ("globalStandard", 1.7)
+    by_the_hour = prices.cheapest_hosting("azure_openai", "gpt-35-turbo")
+    assert (by_the_hour.tier, by_the_hour.hosting_per_hour) == ("standard", 1.87)
+    assert prices.cheapest_hosting("azure_openai", "gpt-35-turbo", above=1.87) is None
+    assert prices.cheapest_hosting("azure_openai", "gpt-9") is None
+    assert prices.cheapest_hosting("local", "whatever").hosting_per_hour == 0
 
 
 def test_what_is_not_known_is_none():

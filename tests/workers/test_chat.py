@@ -199,3 +199,30 @@ def test_feedback_is_kept_and_may_be_changed(db, endpoint):
     for actor, turn_id in ((Actor("T2", "U1", "C1"), turn.id), (Actor("T1", "U1", "C2"), turn.id), (TUNER, 99)):
         with db.write() as session, pytest.raises(NotFound):
             chat.note_feedback(session, actor, turn_id, good=True)
+
+
+def test_in_the_thread_of_a_deleted_endpoint_one_sentence_says_so_once(db, endpoint):
+    turn = say(db, "Hello?")
+    with db.write() as session:
+        session.get_one(Endpoint, endpoint.id).status = EndpointStatus.DELETED
+    with db.read() as session:
+        assert chat.is_over(session, "T1", "C1", "1.1")
+        assert not chat.is_over(session, "T1", "C1", "9.9")
+        assert not chat.is_answered(session, "T1", "C1", "1.1")
+    assert say(db, "And now?", "2.2", actor=Actor("T1", "U3", "C1", is_guest=True)) is None
+    assert [one for one in rows(db, Announcement) if one.kind == "note"] == []
+    for number in range(3):
+        assert say(db, "And now?", f"2.{number + 3}") is None
+    (note,) = [one for one in rows(db, Announcement) if one.kind == "note"]
+    assert (note.thread_ts, note.channel_id, note.revision) == ("1.1", "C1", 1)
+    assert note.data["text"].startswith("🗑️ Nobody answers here any more: the model of r was deleted.")
+    assert [one.id for one in rows(db, ChatTurn)] == [turn.id]
+
+
+def test_a_thread_that_was_never_written_in_says_so_too_and_one_that_is_answered_does_not(db, endpoint):
+    with db.read() as session:
+        assert not chat.is_over(session, "T1", "C1", "1.1")
+    with db.write() as session:
+        session.get_one(Endpoint, endpoint.id).status = EndpointStatus.DELETED
+    assert say(db, "Hello?") is None
+    assert [one.kind for one in rows(db, Announcement)] == ["run_card", "note"]

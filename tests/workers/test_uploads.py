@@ -10,6 +10,7 @@ from workers import dataset_cards, tasks, uploads
 from workers.errors import LeaseLost, NotAllowed
 from workers.jobs.kinds import give_up
 from workers.rights import Actor
+from workers.runs.job_yaml import MOST_BYTES
 from workers.tables import Announcement, Dataset, Task, Upload, UploadStatus
 from workers.tasks import Timing
 from workers.uploads import MOST_FILES, ReceivedFile
@@ -168,3 +169,20 @@ def test_a_file_in_a_thread_is_reported_in_that_thread(db):
     for one in everything(db, Upload):
         uploads.refused(claim(db, one.id), one.id, "No.")
     assert [one.thread_ts for one in everything(db, Announcement)] == ["1.1", "4.4"]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("addressed", "told"), [(True, 1), (False, 0)])
+def test_yaml_that_is_too_large_for_a_job_file_is_not_fetched(db, addressed, told):
+    files = [
+        ReceivedFile("F1", "large.yml", MOST_BYTES + 1, addressed),
+        ReceivedFile("F2", "job.yaml", MOST_BYTES, addressed),
+        ReceivedFile("F3", "large.csv", MOST_BYTES + 1, addressed),
+    ]
+    receive(db, files[:1])
+    assert (everything(db, Task), len(everything(db, Announcement))) == ([], told)
+    receive(db, files)
+    rows = everything(db, Upload)
+    assert [one.status for one in rows] == [UploadStatus.REFUSED, UploadStatus.RECEIVED, UploadStatus.RECEIVED]
+    assert rows[0].problem == "This file has 64,001 bytes; a job file has at most 64,000."
+    assert [one.subject_id for one in everything(db, Task)] == [rows[1].id, rows[2].id]

@@ -20,6 +20,9 @@ MOST_PAUSES = 3
 """So often for one question."""
 FIRST_PAUSE = 2.0
 """Where the vendor does not say how long."""
+MOST_TOKENS = 2**31 - 1
+"""The largest count that the database holds; a vendor's answer may say anything."""
+LONGEST_REASON = 40
 REFUSED = "refused"
 """The `finish_reason` of a question that the vendor does not answer."""
 
@@ -127,4 +130,15 @@ class _Asking:
             reason = chunk.finish_reason or reason
             prompt_tokens = chunk.prompt_tokens or prompt_tokens
             completion_tokens = chunk.completion_tokens or completion_tokens
-        return Answer(position, text, reason, prompt_tokens, completion_tokens)
+        reason = _kept(reason)[:LONGEST_REASON]
+        return Answer(position, _kept(text), reason, _counted(prompt_tokens), _counted(completion_tokens))
+
+
+def _kept(text: str) -> str:
+    """The text as a database holds it: halves of one character joined, those that stand alone replaced, no NUL."""
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\x00", "")
+
+
+def _counted(tokens: int) -> int:
+    return min(max(tokens, 0), MOST_TOKENS)

@@ -1,11 +1,14 @@
 """Tuned models that a vendor hosts for us and bills by the hour: leased, and never left behind.
 
 estimate   what hosting will cost, for a plan and for the buttons
+possible   whether a workspace's credentials suffice to host at all
 models     a hosted model's life: its row is made before the vendor is asked, and ends when the vendor has it no more
 for_runs   what runs ask: begin after training, the names to ask, the end of an evaluation
 serving    which name reaches an endpoint's model now, and when it was last asked
 leases     time: warnings, an hour more for what is in use, the end
-people     the buttons: keep, delete now, deploy again
+people     the buttons: keep, delete now, deploy again, host in a tier that the vendor does not end
+names      what a deployment is called, by which it is known as ours
+strays     deployments of ours that nobody wants any more, found at the vendor and ended
 
 What speaks to the vendors is `workers.jobs.hosting`.
 """

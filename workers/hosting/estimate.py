@@ -22,7 +22,16 @@ SERVERLESS = "serverless"
 """A tier on the vendor's own machines: the price list means it where it names none, and a base model costs no hours."""
 LIVES_HOURS: Mapping[str, float] = {"developertier": 24.0}
 """After so many hours the vendor itself ends a deployment of this tier."""
+IN_REGION = "standard"
+"""The tier, of training and of hosting, that stays in the region of the resource; the others may be anywhere."""
+TIER_TEXTS: Mapping[str, str] = {
+    "developertier": "Developer tier: anywhere in the world, may be interrupted, lives 24 h.",
+    "globalstandard": "Global tier: anywhere in the world.",
+    IN_REGION: "Standard tier: in the resource's region.",
+}
+"""What a tier of hosting means, by its name in small letters."""
 BY_ITS_TOKENS = "no cost by the hour, each answer is billed by its tokens"
+UNKNOWN_HOUR = "what an hour costs is not known"
 
 
 @dataclass(frozen=True)
@@ -37,33 +46,58 @@ class HostingPlan:
     words: str
 
 
-def hosting_estimate(provider: str, base_model: str, hours: float = LEASE_HOURS) -> HostingPlan | None:
-    """What hosting for the evaluation and a lease of `hours` after it costs; None where nothing has to be hosted."""
+def hosting_estimate(
+    provider: str, base_model: str, hours: float = LEASE_HOURS, *, training_tier: str = "", compared: int = 1
+) -> HostingPlan | None:
+    """What hosting for the evaluation and a lease of `hours` after it costs; None where nothing has to be hosted.
+
+    `training_tier` is the plan's; `compared` is how many runs have their model hosted while models are compared.
+    """
     if not must_deploy(provider):
         return None
-    tier = planned_tier(provider, base_model)
+    tier = planned_tier(provider, base_model, training_tier)
     price = price_of(provider, base_model, tier)
     rate = price.hosting_per_hour if price else None
-    total = hours + COMPARING_HOURS
-    span = f"while the models are compared and for {hours:g} h after that"
+    text = TIER_TEXTS.get(tier.lower(), "")
+    total = hours + compared * COMPARING_HOURS
     lives = LIVES_HOURS.get(tier.lower())
     later = "it can be kept longer, or deleted at any time"
     if lives is not None:
         later = f"it can be kept until {prices.vendor(provider).text} ends it after {lives:g} h, or deleted at any time"
+    about = f"{text} Hosted {_span(hours, compared)}".strip()
     if price is None or rate is None:
-        words = f"Hosted {span}; what an hour costs is not known here. Look at the vendor's price list; {later}."
-        return HostingPlan(tier, tier, None, total, None, words)
+        words = f"{about}; {UNKNOWN_HOUR} here. Look at the vendor's price list; {later}."
+        return HostingPlan(tier, text, None, total, None, words)
     if not rate:
-        words = f"Hosted {span}: {BY_ITS_TOKENS} ({price.words}); {later}."
-        return HostingPlan(tier, tier, rate, total, 0.0, words)
-    words = f"Hosted {span}, at {per_hour(rate)} about {_dollars(rate * total)} ({price.words}); {later}."
-    return HostingPlan(tier, tier, rate, total, rate * total, words)
+        words = f"{about}: {BY_ITS_TOKENS} ({price.words}); {later}."
+        return HostingPlan(tier, text, rate, total, 0.0, words)
+    words = f"{about}, at {per_hour(rate)} about {_dollars(rate * total)} ({price.words}); {later}."
+    return HostingPlan(tier, text, rate, total, rate * total, words)
 
 
-def planned_tier(provider: str, base_model: str) -> str:
-    """The tier whose hour costs the least, by the price list; the vendor's usual one where it says nothing."""
+def _span(hours: float, compared: int) -> str:
+    """When something is hosted, in words."""
+    if not compared:
+        return f"for {hours:g} h once it is trained"
+    runs = f" (about {COMPARING_HOURS:g} h for each of {compared} runs)" if compared > 1 else ""
+    after = f" and for {hours:g} h after that" if hours else ""
+    return f"while the models are compared{runs}{after}"
+
+
+def planned_tier(provider: str, base_model: str, training_tier: str = "") -> str:
+    """The tier whose hour costs the least, by the price list; the vendor's usual one where it says nothing.
+
+    What was trained in the resource's region, because that was chosen, is hosted there too.
+    """
+    if training_tier.lower() == IN_REGION:
+        return IN_REGION
     cheapest = prices.cheapest_hosting(provider, base_model)
     return cheapest.tier if cheapest is not None else prices.vendor(provider).tier
+
+
+def kept_in(training_tier: str) -> str:
+    """The tier that a hosted model must be asked for in, because the plan says so; empty where any will do."""
+    return IN_REGION if training_tier.lower() == IN_REGION else ""
 
 
 def must_deploy(provider: str) -> bool:
@@ -86,13 +120,16 @@ def price_of(provider: str, base_model: str, tier: str) -> Price | None:
 def chosen(tiers: Sequence[HostingTier], row: HostedModel, base_model: str) -> HostingTier:
     """The tier that the row asks for, or that was planned; else the cheapest that takes such a model.
 
-    Raises providers.errors.NotAllowed.
+    What is to stay in its region is not hosted anywhere else. Raises providers.errors.NotAllowed.
     """
     planned = row.tier or planned_tier(row.provider, base_model)
     possible = [one for one in tiers if one.for_base_models or row.purpose != "base"]
     if not possible:
         raise NotAllowed(f"The vendor has no way to host {'the base model' if row.purpose == 'base' else base_model}.")
-    return next((one for one in possible if one.id.lower() == planned.lower()), possible[0])
+    wanted = next((one for one in possible if one.id.lower() == planned.lower()), None)
+    if wanted is None and row.tier.lower() == IN_REGION:
+        raise NotAllowed(f"The vendor does not host {row.model} in the resource's region, and it is to stay there.")
+    return wanted or possible[0]
 
 
 def hourly(row: HostedModel, base_model: str) -> tuple[float | None, str]:
@@ -106,11 +143,13 @@ def hourly(row: HostedModel, base_model: str) -> tuple[float | None, str]:
 
 def per_hour(dollars: float | None) -> str:
     """An hour's price in words."""
-    return "an unknown price an hour" if dollars is None else f"{_dollars(dollars)}/h"
+    return "an amount that is not known" if dollars is None else f"{_dollars(dollars)}/h"
 
 
 def costs(dollars: float | None) -> str:
     """What being hosted costs, in words: by the hour, or by the token alone."""
+    if dollars is None:
+        return UNKNOWN_HOUR
     return BY_ITS_TOKENS if dollars == 0 else f"costs {per_hour(dollars)}"
 
 

@@ -3,9 +3,11 @@
 Called by the dispatcher every half a minute. No network: what must be said to a vendor becomes a task.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
-from sqlalchemy import or_
+import structlog
+from sqlalchemy import func, or_
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -15,6 +17,8 @@ from workers.run_status import RunStatus
 from workers.runs import lifecycle
 from workers.settings import Settings
 from workers.tables import Endpoint, EndpointStatus, HostedModel, LeaseStatus, Run, Task
+
+log = structlog.get_logger()
 
 BATCH = 100
 IN_USE_SECONDS = 1800.0
@@ -29,28 +33,44 @@ def tend(session: Session, settings: Settings) -> None:
     """Everything about hosting that time or somebody's crash calls for. Bounded; several may run at once."""
     at, ahead = models.now(session), settings.hosting_warning_minutes * 60.0
     due = select(HostedModel).where(HostedModel.status == LeaseStatus.READY, col(HostedModel.ends_at) <= at + ahead)
-    for run, row in _locked(session, due.order_by(col(HostedModel.ends_at))):
-        if row.status is LeaseStatus.READY:
-            _tend_lease(session, run, row, at, ahead)
+    _each(session, due.order_by(col(HostedModel.ends_at)), lambda run, row: _tend_lease(session, run, row, at, ahead))
     _end_what_nobody_wants(session)
     _find_lost_tasks(session)
-    old = select(HostedModel).where(
-        HostedModel.status == LeaseStatus.READY, col(HostedModel.ready_at) < at - LOOK_SECONDS
-    )
-    for row in session.exec(old.order_by(col(HostedModel.id)).limit(BATCH)):
+    looked = func.coalesce(HostedModel.looked_at, HostedModel.ready_at)
+    old = select(HostedModel).where(HostedModel.status == LeaseStatus.READY, looked < at - LOOK_SECONDS)
+    _each(session, old.order_by(looked, col(HostedModel.id)), lambda _, row: _look(session, row, at))
+
+
+def _each(session: Session, wanted: SelectOfScalar[HostedModel], act: Callable[[Run, HostedModel], None]) -> None:
+    """Do this to the rows as they are now, each locked after its run; what somebody else works on is left to them.
+
+    What breaks at one of them is logged and undone, and does not keep the others from it.
+    """
+    found = session.execute(wanted.with_only_columns(col(HostedModel.id), col(HostedModel.run_id)).limit(BATCH)).all()
+    for hosted_id, run_id in found:
+        try:
+            with session.begin_nested():
+                asked = select(Run).where(Run.id == run_id).with_for_update(skip_locked=True)
+                run = session.exec(asked).one_or_none()
+                if run is not None:
+                    session.refresh(run)
+                    act(run, session.get_one(HostedModel, hosted_id, with_for_update=True))
+        except OperationalError:
+            raise  # the database is away
+        except Exception:  # the edge of one row: the others may cost by the hour
+            log.exception("hosted_model_not_tended", hosted_id=hosted_id)
+
+
+def _look(session: Session, row: HostedModel, at: float) -> None:
+    if row.status is LeaseStatus.READY:
+        row.looked_at = at
+        session.add(row)
         serving.ask_for_look(session, row, every=LOOK_SECONDS)
 
 
-def _locked(session: Session, wanted: SelectOfScalar[HostedModel]) -> Iterator[tuple[Run, HostedModel]]:
-    """The rows as they are now, each locked after its run; those that somebody else works on are left to them."""
-    for seen in session.exec(wanted.limit(BATCH)).all():
-        run = session.exec(select(Run).where(Run.id == seen.run_id).with_for_update(skip_locked=True)).one_or_none()
-        if run is not None:
-            session.refresh(run)
-            yield run, session.get_one(HostedModel, seen.id, with_for_update=True)
-
-
 def _tend_lease(session: Session, run: Run, row: HostedModel, at: float, ahead: float) -> None:
+    if row.status is not LeaseStatus.READY:
+        return
     assert row.ends_at is not None
     if run.status in AT_WORK:
         if row.ends_at <= at:
@@ -95,7 +115,7 @@ def _why(row: HostedModel, *, in_use: bool) -> str:
         return "The vendor lets a deployment of this kind live no longer, so it is deleted."
     if in_use:
         return f"It was lengthened {MOST_HOURS_MORE} times by an hour because it was in use; now it is deleted."
-    return "It was not used in the last half an hour, and its time is over, so it is deleted and costs nothing more."
+    return "It was not used in the last half an hour, and its time is over, so it is being deleted at the vendor."
 
 
 def tell_asleep(session: Session, endpoint: Endpoint, slot: str, why: str, *, thread_ts: str = "") -> None:
@@ -124,11 +144,14 @@ def _end_what_nobody_wants(session: Session) -> None:
         .where(col(HostedModel.status).in_(models.LIVING), unwanted)
         .order_by(col(HostedModel.id))
     )
-    for run, row in _locked(session, found):
+
+    def end(run: Run, row: HostedModel) -> None:
         if run.status is RunStatus.CANCELLING:
             models.go_on(session, run)
         else:
             models.end(session, row)
+
+    _each(session, found, end)
 
 
 def _find_lost_tasks(session: Session) -> None:
@@ -140,10 +163,12 @@ def _find_lost_tasks(session: Session) -> None:
     )
     waiting = (*models.COMING, LeaseStatus.ENDING)
     found = select(HostedModel).where(col(HostedModel.status).in_(waiting), ~tasked.exists())
-    for run, row in _locked(session, found.order_by(col(HostedModel.id))):
+    lost = "What should have asked the vendor was lost because of a fault on our side."
+
+    def ask_again(run: Run, row: HostedModel) -> None:
         if row.status is LeaseStatus.ENDING:
             models.ask_for_end(session, row)
         else:
-            models.failed(
-                session, run, row, "What should have asked the vendor was lost because of a fault on our side."
-            )
+            models.failed(session, run, row, lost)
+
+    _each(session, found.order_by(col(HostedModel.id)), ask_again)

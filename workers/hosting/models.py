@@ -7,17 +7,17 @@ From ASKED to ENDING the vendor may bill it; there is a task for whatever must b
 that changes a row wants it locked, after its run where it needs both.
 """
 
-import secrets
-
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from providers.base import Deployment
 from workers import announcements, tasks
 from workers.db import epoch_now
-from workers.hosting.estimate import hourly
+from workers.hosting import names
+from workers.hosting.estimate import hourly, kept_in
 from workers.run_status import RunStatus
-from workers.runs import actual, lifecycle, progress
+from workers.runs import actual, cost, lifecycle, progress, tuned
+from workers.runs.choices import Choices
 from workers.tables import Endpoint, EndpointStatus, HostedModel, LeaseStatus, Run, Task, TaskStatus
 
 COMING = (LeaseStatus.ASKED, LeaseStatus.CREATING)
@@ -35,10 +35,14 @@ LOOK_AGAIN_SECONDS = 600.0
 def ask(
     session: Session, run: Run, purpose: str, model: str, *, endpoint: Endpoint | None = None, tier: str = ""
 ) -> HostedModel:
-    """Want a model hosted, in this tier or in the one that is planned; one that is on its way or there is enough."""
+    """Want a model hosted, in this tier or in the one that is planned; one that is on its way or there is enough.
+
+    Where the plan says that it stays in its region, that goes before.
+    """
     known = newest(session, run, purpose, LIVING)
     if known is not None:
         return known
+    tier = kept_in(cost.tier_of(Choices.from_json(run.plan))) or tier
     row = HostedModel(
         team_id=run.team_id,
         enterprise_id=run.enterprise_id,
@@ -48,7 +52,7 @@ def ask(
         run_id=run.id or 0,
         endpoint_id=endpoint.id if endpoint else None,
         provider=run.provider,
-        name=f"ftb-r{run.id}-{purpose[0]}-{secrets.token_hex(5)}",
+        name=names.new(session, run, purpose),
         model=model,
         purpose=purpose,
         tier=tier,
@@ -85,6 +89,7 @@ def ready(session: Session, run: Run, row: HostedModel, seen: Deployment, hours:
         if endpoint.status is EndpointStatus.ASLEEP:
             endpoint.status = EndpointStatus.ACTIVE
             session.add(endpoint)
+            lifecycle.redraw(session, run, urgent=True)
             lifecycle.note(session, run, f"awake-{row.id}", f"☀️ {endpoint.name} is awake again: reply in this thread.")
     redraw(session, row)
     go_on(session, run)
@@ -123,6 +128,7 @@ def go_on(session: Session, run: Run) -> None:
         stop(session, run)
         words = "Cancelled while its model was being deployed. What was hosted is being deleted."
         lifecycle.transition(session, run, RunStatus.CANCELLED, words)
+        tuned.discard(session, run)
     if run.status is not RunStatus.DEPLOYING:
         return
     if newest(session, run, TUNED, LIVING) is None:
@@ -169,18 +175,20 @@ def end(session: Session, row: HostedModel, *, problem: str = "") -> bool:
         if endpoint.status is EndpointStatus.ACTIVE:
             endpoint.status = EndpointStatus.ASLEEP
             session.add(endpoint)
+            lifecycle.redraw(session, session.get_one(Run, row.run_id), urgent=True)
     redraw(session, row)
     return True
 
 
-def ask_for_end(session: Session, row: HostedModel, *, due_in: float = 0.0) -> None:
-    """There is a task that tells the vendor, and it is not given up."""
+def ask_for_end(session: Session, row: HostedModel, *, due_in: float = 0.0) -> bool:
+    """There is a task that tells the vendor, and it is not given up. False: there was one already."""
     own = (Task.kind == "unhost_model", Task.subject_id == row.id)
     if session.exec(select(Task.id).where(*own, col(Task.status).in_(UNFINISHED)).limit(1)).first() is not None:
-        return
+        return False
     count = session.scalar(select(func.count()).select_from(Task).where(*own))
     key = f"unhost_model:{row.id}:{count}"
     tasks.add(session, "unhost_model", row.id or 0, queue="cloud", team_id=row.team_id, key=key, due_in=due_in)
+    return True
 
 
 def gone(session: Session, run: Run, row: HostedModel) -> None:

@@ -1,12 +1,14 @@
-"""The buttons of a hosted model: keep it, delete it now, deploy it again. Rights are asked on every click."""
+"""The buttons of a hosted model: keep it, host it longer, end it now, deploy it again. Rights are asked each time."""
 
 from sqlmodel import Session, col, select
 
 from providers import prices
 from providers.prices import Price
+from workers import announcements
 from workers.errors import NotFound
 from workers.hosting import models
 from workers.rights import Actor, Verb, allowed, require
+from workers.runs import lifecycle
 from workers.tables import AuditEntry, Endpoint, EndpointStatus, HostedModel, LeaseStatus, Run
 
 KEEP_HOURS = 24.0
@@ -38,8 +40,9 @@ def is_at_vendors_end(row: HostedModel) -> bool:
 
 
 def longer_tier(session: Session, row: HostedModel) -> Price | None:
-    """The cheapest tier by the hour, for what the vendor itself ends where it is hosted now; None where there is none."""
-    if row.lives_until is None or row.endpoint_id is None or row.status is not LeaseStatus.READY:
+    """The cheapest tier by the hour, for what the vendor itself would end where it is hosted now; None without any."""
+    is_ready = row.status is LeaseStatus.READY and row.purpose == models.TUNED and row.endpoint_id is not None
+    if row.lives_until is None or not is_ready:
         return None
     base_model = session.get_one(Run, row.run_id).base_model
     return prices.cheapest_hosting(row.provider, base_model, above=row.price_per_hour or 0.0)
@@ -78,12 +81,14 @@ def end(session: Session, actor: Actor, hosted_id: int) -> HostedModel:
 def wake(session: Session, actor: Actor, endpoint_id: int) -> HostedModel:
     """Deploy an endpoint's model again, in the tier that it last answered from; once however often it is asked.
 
+    Anybody who may start a run may do it; the thread is told who did.
+
     Raises NotFound, NotAllowed.
     """
+    require(session, actor, Verb.START)
     seen = session.get(Endpoint, endpoint_id)
     if seen is None or not allowed(session, actor, Verb.VIEW, seen) or seen.run_id is None:
         raise NotFound("This endpoint is not there any more, or not visible from this channel.")
-    require(session, actor, Verb.START)
     run = session.get_one(Run, seen.run_id, with_for_update=True)
     endpoint = session.get_one(Endpoint, endpoint_id, with_for_update=True)
     known = models.newest(session, run, models.TUNED, models.LIVING)
@@ -100,6 +105,8 @@ def wake(session: Session, actor: Actor, endpoint_id: int) -> HostedModel:
     session.add(row)
     _audit(session, actor, "wake", row)
     models.redraw(session, row)
+    slot, thread = f"hosted:{row.id}:waking", lifecycle.thread_slot(run)
+    announcements.post(session, owner=endpoint, slot=slot, kind="hosting_waking", subject_id=row.id, thread_slot=thread)
     return row
 
 

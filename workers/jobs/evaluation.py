@@ -232,7 +232,7 @@ def _write(
                     evaluation_id=evaluation.id or 0,
                     model=model,
                     position=one.position,
-                    answer=one.text.replace("\x00", ""),
+                    answer=one.text,
                     finish_reason=one.finish_reason,
                     prompt_tokens=one.prompt_tokens,
                     completion_tokens=one.completion_tokens,

@@ -61,7 +61,9 @@ def host(context: Context, lease: Lease) -> None:
     if _is_late(context, row):
         _failed(lease, row, f"It did not answer within {PATIENCE_SECONDS / 60:.0f} minutes.")
         return
-    raise RetryLater(progress.words(f"the vendor is at it: {seen.vendor_status or seen.status}"), _pause(context, lease))
+    raise RetryLater(
+        progress.words(f"the vendor is at it: {seen.vendor_status or seen.status}"), _pause(context, lease)
+    )
 
 
 def _wanted(lease: Lease) -> HostedModel | None:
@@ -82,11 +84,11 @@ def _locked(session: Session, row: HostedModel) -> tuple[Run, HostedModel]:
 
 
 def _brought_on(context: Context, lease: Lease, row: HostedModel) -> Deployment | None:
-    """Ask for the deployment if the vendor does not have it, else how it is. None: it is wanted no more."""
+    """How the deployment is, asked for if the vendor does not have it or waits for us. None: it is wanted no more."""
     provider = vendors.hosting(context, row.team_id, row.provider)
     if row.status is LeaseStatus.CREATING:
         seen = provider.deployment(row.name)
-        if seen.status is not DeploymentStatus.GONE:
+        if seen.status is not DeploymentStatus.GONE and not seen.waiting:
             return seen
     with context.db.read() as session:
         base_model = session.get_one(Run, row.run_id).base_model
@@ -97,6 +99,7 @@ def _brought_on(context: Context, lease: Lease, row: HostedModel) -> Deployment 
             return None
         if held.status is LeaseStatus.ASKED:
             _settle_tier(held, estimate.chosen(tiers, held, base_model), base_model)
+            held.asked_at = held.asked_at or models.now(session)
             session.add(held)
     seen = provider.deploy(DeploymentRequest(held.name, held.model, held.tier, held.capacity, base_model))
     with lease.write() as session:
@@ -179,7 +182,7 @@ def check(context: Context, lease: Lease) -> None:
             log.info("hosted_model_not_looked_at", hosted_id=row.id, error=type(error).__name__)
     with lease.finish() as session:
         run, held = _locked(session, row)
-        if held.status is not LeaseStatus.READY or seen is None or seen.status not in VANISHED:
+        if held.status is not LeaseStatus.READY or seen is None or not (seen.status in VANISHED or seen.waiting):
             return
         models.end(session, held)
         if held.endpoint_id is not None:

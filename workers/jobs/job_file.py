@@ -3,7 +3,7 @@
 from workers import job_files, uploads
 from workers.context import Context
 from workers.runs import job_file
-from workers.runs.job_file import MOST_BYTES, NoJobFile
+from workers.runs.job_yaml import MOST_BYTES, NoJobFile
 from workers.tables import Upload, UploadStatus
 from workers.tasks import Lease
 
@@ -22,7 +22,13 @@ def read(context: Context, lease: Lease) -> None:
         if upload.addressed or error.looks_like_one:
             uploads.refused(lease, upload.id or 0, error.user_message)
         else:
-            _none_of_our_business(lease, upload)
+            _none_of_our_business(context, lease, upload)
+        return
+    except FileNotFoundError:
+        if upload.addressed:
+            uploads.refused(lease, upload.id or 0, "It is not there any more. Please attach it again.")
+        else:  # this was begun before, and ended between the deletion and the database
+            _none_of_our_business(context, lease, upload)
         return
     with lease.finish() as session:
         row = session.get_one(Upload, upload.id)
@@ -31,9 +37,10 @@ def read(context: Context, lease: Lease) -> None:
         job_files.keep(session, row, row.message_ts.removeprefix(uploads.JOB_FILE), plan)
 
 
-def _none_of_our_business(lease: Lease, upload: Upload) -> None:
-    """Teams share YAML of all kinds: what was not handed to the bot, and is no job file, gets no answer."""
+def _none_of_our_business(context: Context, lease: Lease, upload: Upload) -> None:
+    """Teams share YAML of all kinds: what was not handed to the bot, and is no job file, gets no answer and goes."""
+    context.storage.delete(upload.storage_key)
     with lease.finish() as session:
         row = session.get_one(Upload, upload.id)
-        row.status, row.problem = UploadStatus.REFUSED, "It is no job file."
+        row.status, row.problem, row.storage_key = UploadStatus.REFUSED, "It is no job file.", ""
         session.add(row)

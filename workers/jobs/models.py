@@ -76,7 +76,7 @@ def delete_model(context: Context, lease: Lease) -> None:
         names = tuned.models_of(session, run)
         hosted = tuned.hosted_of(session, run)
     if hosted and not _is_old(lease.task):
-        raise RetryLater("its hosting has not ended yet", RETRY_SECONDS)
+        raise RetryLater("its hosting has not ended yet", context.settings.poll_seconds)
     problem = ""
     try:
         keeper = vendors.models(context, run.team_id, run.provider)

@@ -1,27 +1,22 @@
-"""Carrying out a run's training: at this machine's own trainer, or at a vendor that is asked to train.
+"""Carrying out a run's training at this machine's own trainer (at a vendor: `workers.jobs.submitting`).
 
-`train` runs on the gpu queue and holds its worker until the trainer has ended; `submit` runs on the cloud queue and
-holds nothing: `workers.jobs.watching` sees to the rest. Each may be killed between any two lines and be carried out
-again.
+`train` runs on the gpu queue and holds its worker until the trainer has ended. It may be killed at any time: the next
+attempt goes on from the newest checkpoint.
 """
 
-import hashlib
 import shutil
-import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import structlog
-from sqlalchemy import or_
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import Session, col, select
 
 from providers.base import Hyperparameter, ProviderJob, ProviderJobStatus, TrainingRequest
-from providers.errors import NotAllowed, NotConfigured, ProviderError, SubmitUnknown
+from providers.errors import ProviderError
 from workers import vendors
 from workers.context import Context
-from workers.db import epoch_now
-from workers.errors import RetryLater, UserError
+from workers.errors import UserError
 from workers.jobs.following import (
     checkpoints_key,
     follow,
@@ -31,20 +26,13 @@ from workers.jobs.following import (
     patiently,
 )
 from workers.run_status import FINAL, RunStatus
-from workers.runs import lifecycle, material, news, progress
+from workers.runs import lifecycle, material, progress
 from workers.runs.plan import Choices
-from workers.runs.watching import SUBMITTED
 from workers.tables import Run, Task
 from workers.tasks import Lease
 
 log = structlog.get_logger()
 
-LOOKUPS = (3, 6, 12)
-"""When to look for a provider job whose create call was never answered, in intervals of polling."""
-NEVER_CONFIRMED = (
-    "The provider never confirmed that it started this training. Look at its console before you start again: if the "
-    "training is there, it is being billed."
-)
 IN_OTHER_HANDS = FINAL | {RunStatus.DEPLOYING, RunStatus.EVALUATING, RunStatus.PAUSED}
 """The states in which there is nothing to begin."""
 
@@ -59,7 +47,7 @@ def train(context: Context, lease: Lease) -> None:
     provider = vendors.training(context, run.team_id, run.provider)
     folder = context.settings.runs_folder / str(run.id) / f"attempt-{run.submit_attempt}"
     try:
-        request = _request(context, run, folder)
+        request = request_of(context, run, folder)
         _advance(lease, run, RunStatus.SUBMITTING)
         job = provider.submit(request)
         with never_left_alone(provider, job.id):
@@ -73,73 +61,9 @@ def train(context: Context, lease: Lease) -> None:
     _tidy(context)
 
 
-def submit(context: Context, lease: Lease) -> None:
-    """Create the run's provider job at a vendor: once, whatever happens in between."""
-    run = _begin(lease, resubmit=False)
-    if run is None:
-        return
-    folder = context.settings.runs_folder / str(run.id) / "submit"
-    sent_before = True
-    try:
-        provider = vendors.training(context, run.team_id, run.provider)
-        request = replace(_request(context, run, folder), key=_vendors_key(run))
-        with lease.write() as session:
-            row = locked(session, run)
-            sent_before = row.status is RunStatus.SUBMIT_UNKNOWN or row.provider_job_id == SUBMITTED
-            row.provider_job_id = SUBMITTED  # from here on a create call may have gone out
-            if row.status is RunStatus.PREPARING:
-                lifecycle.transition(session, row, RunStatus.SUBMITTING)
-        job = provider.find(request.key)
-        if job is None and not sent_before:
-            job = provider.submit(request)
-    except SubmitUnknown:
-        job = None
-    except ProviderError as error:
-        _not_now(context, lease, run, error, sent_before=sent_before)
-        return
-    except UserError as error:
-        _failed(lease, run, error.user_message)
-        return
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    if job is None:
-        _unknown(context, lease, run)
-        return
-    with lease.finish() as session:
-        row = locked(session, run)
-        row.provider_job_id = job.id
-        row.next_poll_at = session.scalar(select(epoch_now() + context.settings.poll_seconds))
-        row.progress = {name: value for name, value in row.progress.items() if name != "trouble"}
-        if row.status is not RunStatus.CANCELLING:
-            lifecycle.transition(session, row, RunStatus.TRAINING)
-        progress.record(session, row, job)
-
-
-def _not_now(context: Context, lease: Lease, run: Run, error: ProviderError, *, sent_before: bool) -> None:
-    """The vendor did not create the provider job: fail the run, or raise RetryLater where that may pass.
-
-    Where a create call may have gone out before, it is not failed for refused credentials: the training may be there.
-    """
-    with lease.write() as session:
-        row = locked(session, run)
-        doubtful = row.provider_job_id == SUBMITTED and sent_before
-        waits = error.retryable or (doubtful and isinstance(error, NotAllowed | NotConfigured))
-        waited = time.time() - float((row.progress.get("trouble") or {}).get("since") or time.time())
-        waits = waits and waited < news.PATIENCE_SECONDS
-        seconds = max(context.settings.poll_seconds, news.seconds_until_asked_again(error, waited))
-        if waits:
-            if not doubtful:  # it was refused for now, so nothing is there: it may be sent again
-                row.provider_job_id = ""
-            news.note_trouble(row, error, seconds)
-            lifecycle.redraw(session, row, urgent=False)
-    if waits:
-        raise RetryLater(error.user_message, seconds)
-    _failed(lease, run, f"{error.user_message} {NEVER_CONFIRMED}" if doubtful else error.user_message)
-
-
 def gave_up(session: Session, task: Task) -> None:
     """The task broke too often: the run fails, with the id of the log line."""
-    run = session.get_one(Run, task.subject_id)
+    run = session.get_one(Run, task.subject_id, with_for_update=True, populate_existing=True)
     if run.status is RunStatus.CANCELLING:
         lifecycle.transition(session, run, RunStatus.CANCELLED, "Cancelled.")
     if run.status in FINAL:
@@ -148,19 +72,33 @@ def gave_up(session: Session, task: Task) -> None:
     lifecycle.fail(session, run, str(run.progress.get("interruption") or reason), task.error_id)
 
 
+def remove_folders(context: Context) -> set[int]:
+    """Remove the folders that runs which are over have left on this host (a killed attempt removes nothing): whose."""
+    here = {int(path.name) for path in context.settings.runs_folder.glob("*") if path.name.isdecimal()}
+    if not here:
+        return here
+    with context.db.read() as session:
+        over = set(session.exec(select(Run.id).where(_is_over(), col(Run.id).in_(here))))
+    for run_id in over:
+        shutil.rmtree(context.settings.runs_folder / str(run_id), ignore_errors=True)
+    return {run_id for run_id in over if run_id is not None}
+
+
+def _is_over() -> ColumnElement[bool]:
+    return or_(col(Run.status).in_(FINAL), col(Run.trained_at).is_not(None))
+
+
 def _tidy(context: Context) -> None:
     """Remove what runs that are over have left: their folders on this host, their checkpoints in storage."""
-    here = {int(path.name) for path in context.settings.runs_folder.glob("*") if path.name.isdecimal()}
-    trained = col(Run.trained_at).is_not(None)
+    here = remove_folders(context)
     with context.db.read() as session:
         over = session.exec(
             select(Run.id, Run.checkpoint_key)
-            .where(or_(col(Run.status).in_(FINAL), trained))
+            .where(_is_over())
             .where(or_(col(Run.id).in_(here), col(Run.checkpoint_key) != ""))
         ).all()
     for run_id, checkpoint_key in over:
         assert run_id is not None
-        shutil.rmtree(context.settings.runs_folder / str(run_id), ignore_errors=True)
         context.storage.delete(checkpoints_key(run_id))  # with those that were only half copied
         if checkpoint_key:
             with context.db.write() as session:
@@ -183,24 +121,23 @@ def _salvage(context: Context, lease: Lease) -> None:
     keep_checkpoint(context, lease, run, left)
 
 
-def _begin(lease: Lease, *, resubmit: bool = True) -> Run | None:
+def _begin(lease: Lease) -> Run | None:
     """Open an attempt. None: there is nothing to do (cancelled meanwhile, or done by an earlier attempt)."""
     with lease.write() as session:
         run = session.get_one(Run, lease.task.subject_id, with_for_update=True)
-        if run.status is RunStatus.CANCELLING and (resubmit or not run.provider_job_id):
+        if run.status is RunStatus.CANCELLING:
             lifecycle.transition(session, run, RunStatus.CANCELLED, "Cancelled.")
         nothing_to_do = run.status in IN_OTHER_HANDS
         if not nothing_to_do:
-            if resubmit and run.status in {RunStatus.PREPARING, RunStatus.SUBMITTING, RunStatus.TRAINING}:
+            if run.status in {RunStatus.PREPARING, RunStatus.SUBMITTING, RunStatus.TRAINING}:
                 where = f" at step {run.checkpoint_step}" if run.checkpoint_step else ""
                 lifecycle.transition(session, run, RunStatus.QUEUED, f"Going on{where} after an interruption.")
                 text = f"The training was interrupted and goes on{where or ' from the start'}. Nothing is lost."
                 lifecycle.note(session, run, f"resumed-{lease.task.attempt}", text)
             if run.status is RunStatus.QUEUED:
                 lifecycle.transition(session, run, RunStatus.PREPARING)
-            if resubmit:
-                run.submit_attempt += 1
-                run.poll_cursor = ""
+            run.submit_attempt += 1
+            run.poll_cursor = ""
             session.add(run)
     if nothing_to_do:
         with lease.finish():
@@ -217,8 +154,8 @@ def _advance(lease: Lease, run: Run, status: RunStatus, *, provider_job_id: str 
             lifecycle.transition(session, row, status)
 
 
-def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
-    """Write the training files of this attempt into its folder."""
+def request_of(context: Context, run: Run, folder: Path) -> TrainingRequest:
+    """What the provider receives; the training files are written into this folder, the attempt's own."""
     choices = Choices.from_json(run.plan)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -245,12 +182,6 @@ def _request(context: Context, run: Run, folder: Path) -> TrainingRequest:
     )
 
 
-def _vendors_key(run: Run) -> str:
-    """By what a vendor's job is found again: this run of this installation, and no other's on the same account."""
-    own = hashlib.sha256(f"{run.team_id}:{run.request_key}:{run.created_at!r}".encode()).hexdigest()
-    return f"run-{run.id}-{own[:12]}"
-
-
 def _hyperparameters(context: Context, run: Run, choices: Choices) -> dict[str, Hyperparameter]:
     chosen = choices.hyperparameters
     if run.provider in lifecycle.LOCAL_PROVIDERS:
@@ -274,17 +205,3 @@ def _note_end(lease: Lease, run: Run, job: ProviderJob) -> None:
 def _failed(lease: Lease, run: Run, words: str) -> None:
     with lease.finish() as session:
         lifecycle.fail(session, locked(session, run), words)
-
-
-def _unknown(context: Context, lease: Lease, run: Run) -> None:
-    """The create call was never answered: look again later; after the last look, a person must."""
-    looked = int(run.progress.get("lookups") or 0)
-    if looked >= len(LOOKUPS):
-        _failed(lease, run, NEVER_CONFIRMED)
-        return
-    with lease.write() as session:
-        row = locked(session, run)
-        row.progress = {**row.progress, "lookups": looked + 1}
-        if row.status is RunStatus.SUBMITTING:
-            lifecycle.transition(session, row, RunStatus.SUBMIT_UNKNOWN)
-    raise RetryLater("the create call was never answered", LOOKUPS[looked] * context.settings.poll_seconds)

@@ -11,7 +11,7 @@ leaks       what of the test was also learnt from, before anything starts
 billing     the tokens that are billed, and what each provider asks for them
 counting    the tokens of a small dataset as the chosen model counts them
 cost        steps, tokens, time and money of a plan, before it starts
-job_file    a plan as YAML, written and read; autotrain_file reads AutoTrain's
+job_file    a plan as YAML, written and read: job_yaml strictly, job_fields one by one; autotrain_file reads AutoTrain's
 actual      what a run has really cost
 rehome      a run repeated elsewhere: where, for how much, with which settings
 lifecycle   the only place that moves a run: start, cancel, transitions, ends

@@ -8,18 +8,20 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from providers import prices
+from workers.run_status import FINAL, RunStatus
 from workers.runs import cost, lifecycle
-from workers.runs.billing import dollars
+from workers.runs.billing import about, dollars
 from workers.runs.choices import Choices
-from workers.tables import Evaluation, HostedModel, Run
+from workers.tables import Evaluation, HostedModel, LeaseStatus, Run
 
 FREE = frozenset({"local", "stub"})
 HOUR = 3600.0
 ALIKE = 0.05
 """A difference to the estimate of less than this share is none worth a word."""
+CENT = 0.01
 
 
 def settle(session: Session, run: Run) -> None:
@@ -35,6 +37,8 @@ def settle(session: Session, run: Run) -> None:
     known = [one for one in parts.values() if one is not None]
     total = sum(known) if len(known) == len(parts) else None
     found: dict[str, Any] = {"trained_tokens": None if tokens is None else int(tokens), **parts, "total": total}
+    if _is_hosted(session, run):
+        found["hosted"] = True
     if found != run.actual:
         run.actual = found
         session.add(run)
@@ -56,8 +60,26 @@ def words(run: Run) -> str:
     if not said:
         return ""
     total = actual.get("total")
-    head = "cost not known as a whole" if total is None else f"cost {dollars(total)} so far"
+    goes_on = " so far" if actual.get("hosted") or run.status not in FINAL else ""
+    without = ", without chat" if run.status is RunStatus.READY else ""
+    head = "cost not known as a whole" if total is None else f"cost {dollars(total)}{goes_on}{without}"
     return f"{head}: {', '.join(said)}{_difference(run.cost, actual)}"
+
+
+def planned(run: Run) -> str:
+    """What the plan says of the whole cost, while it is not known what it really is."""
+    total = _number(run.cost.get("total"))
+    if run.provider in FREE or total is None:
+        return str(run.cost.get("price") or "")
+    return f"planned for {about(total)} in all"
+
+
+def _is_hosted(session: Session, run: Run) -> bool:
+    """Whether a vendor hosts something of it now, so that it may cost more."""
+    there = select(HostedModel.id).where(
+        HostedModel.run_id == run.id, col(HostedModel.ready_at).is_not(None), col(HostedModel.ended_at).is_(None)
+    )
+    return session.exec(there.limit(1)).first() is not None
 
 
 def _training(run: Run, tokens: float | None) -> float | None:
@@ -75,14 +97,19 @@ def _training(run: Run, tokens: float | None) -> float | None:
 
 
 def _hosting(session: Session, run: Run) -> float | None:
-    """Every hosted model of the run, by the hours that it was there; None where an hour's price is not known."""
+    """Every hosted model of the run, by the hours since its vendor was asked for it.
+
+    None where an hour's price is not known, or what of the hours is billed: of a model that costs by the hour and never
+    came.
+    """
     total = 0.0
     for one in session.exec(select(HostedModel).where(HostedModel.run_id == run.id)):
-        if one.ready_at is None:
+        if one.asked_at is None or one.price_per_hour == 0.0:
             continue
-        if one.price_per_hour is None:
+        never_came = one.ready_at is None and one.status not in {LeaseStatus.ASKED, LeaseStatus.CREATING}
+        if one.price_per_hour is None or never_came:
             return None
-        total += max(0.0, (one.ended_at or time.time()) - one.ready_at) / HOUR * one.price_per_hour
+        total += max(0.0, (one.ended_at or time.time()) - one.asked_at) / HOUR * one.price_per_hour
     return round(total, 4)
 
 
@@ -98,9 +125,11 @@ def _evaluation(session: Session, run: Run) -> float | None:
 def _difference(planned: Mapping[str, Any], actual: Mapping[str, Any]) -> str:
     """How training differs from what the plan said; hosting goes on, and would hide it."""
     before, now = _number(planned.get("dollars")), _number(actual.get("training_dollars"))
-    if before is None or not now:
+    if before is None or now == 0.0:
         return ""
-    if abs(now - before) <= ALIKE * max(before, 0.01):
+    if now is None:
+        return f"; training was estimated at {dollars(before)}"
+    if abs(now - before) <= max(ALIKE * before, CENT / 2):
         return "; training as estimated"
     more = "more" if now > before else "less"
     return f"; training was estimated at {dollars(before)}, it was {dollars(abs(now - before))} {more}"

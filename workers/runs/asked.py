@@ -8,6 +8,8 @@ from sqlmodel import Session, select
 
 from providers import prices
 from workers.evaluation import generate
+from workers.runs import cost
+from workers.runs.choices import Choices
 from workers.tables import Evaluation, Generation, Run
 
 
@@ -15,7 +17,7 @@ def noted(session: Session, evaluation: Evaluation, run: Run, summary: Mapping[s
     """The summary with "spent" (tokens, and dollars where the price is known) and a word on what was refused."""
     rows = session.exec(select(Generation).where(Generation.evaluation_id == evaluation.id)).all()
     prompt, written = sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)
-    price = prices.price_of(run.provider, run.base_model)
+    price = prices.price_of(run.provider, run.base_model, cost.tier_of(Choices.from_json(run.plan)))
     dollars = price.answering(prompt, written) if price else None
     spent = {"prompt_tokens": prompt, "completion_tokens": written, "dollars": dollars}
     made = {**summary, "spent": spent}

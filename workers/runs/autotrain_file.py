@@ -7,8 +7,11 @@ else than the file says.
 from collections.abc import Mapping
 from typing import Any
 
-from workers.runs.choices import EARLIER_KNOBS
-from workers.runs.job_file import JobFilePlan, Named, knobs_of
+from providers import prices
+from workers.runs.choices import EARLIER_KNOBS, MOST_NAME_CHARACTERS
+from workers.runs.job_fields import Named, knobs_of, seed_of
+from workers.runs.job_file import HELD_OUT, MOST_MODEL_CHARACTERS, NOTHING, JobFilePlan
+from workers.runs.offered import LOCAL_TEXTS
 
 KNOBS = {"epochs": "epochs", "batch_size": "batch_size", "lr": "learning_rate", "lora_r": "lora_r"}
 """AutoTrain's name to ours."""
@@ -50,19 +53,38 @@ def read(data: Mapping[str, Any]) -> JobFilePlan:
         notes.append("The columns are those of the dataset's own report; look at its preview before you start.")
     knobs = knobs_of({KNOBS[name]: params[name] for name in KNOBS if name in params}, "local", method, problems)
     assert set(knobs) <= set(EARLIER_KNOBS)
-    path, valid = str(source.get("path") or ""), source.get("valid_split")
+    path = _text(source, "path", problems)
+    named, base_model = _text(data, "project_name", problems), _text(data, "base_model", problems)
+    if len(named) > MOST_NAME_CHARACTERS:
+        notes.append(f"“project_name” is cut to {MOST_NAME_CHARACTERS} characters.")
+    ours = prices.short_name(base_model).lower()
+    if ours in LOCAL_TEXTS and base_model != ours:
+        notes.append(f"“{base_model[:60]}” is here as {ours}.")
+        base_model = ours
     return JobFilePlan(
-        name=str(data.get("project_name") or "")[:40],
+        name=named[:MOST_NAME_CHARACTERS],
         provider="local",
-        base_model=str(data.get("base_model") or ""),
+        base_model=base_model,
         method=method,
-        seed=params["seed"] if isinstance(params.get("seed"), int) else 42,
+        seed=seed_of(params, "seed", problems, "params."),
         dataset=Named(name=path.rstrip("/").rsplit("/", 1)[-1]),
-        hold_out_validation=bool(valid),
+        watch=HELD_OUT if source.get("valid_split") else NOTHING,
         knobs=knobs,
         notes=("Read as an AutoTrain file.", *notes),
         problems=tuple(problems),
     )
+
+
+def _text(data: Mapping[str, Any], key: str, problems: list[str]) -> str:
+    value = data.get(key)
+    if value is None:
+        return ""
+    if isinstance(value, str) and len(value) <= MOST_MODEL_CHARACTERS and value.isprintable():
+        return value.strip()
+    problems.append(
+        f"“{key}” must be a text of one line, at most {MOST_MODEL_CHARACTERS} characters; put it in quotes."
+    )
+    return ""
 
 
 def _method(task: str, trainer: str, problems: list[str]) -> str:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from providers import prices
+from providers.capabilities import CAPABILITIES
 from providers.prices import ANY_MODEL, Price
 
 LOCAL_MODELS = {"local": ["smollm2-135m-instruct"]}
@@ -120,7 +121,7 @@ def _offer(
     facts = prices.facts_of(model)
     method = str(report.get("method") or "sft")
     lacks = []
-    if method not in facts.methods:
+    if method not in facts.methods or method not in CAPABILITIES[price.provider].methods:
         lacks.append(f"does not train by the method {method}")
     if not facts.conversations and report.get("format") not in {"prompt-completion", "text"}:
         lacks.append("learns prompts and completions only")

@@ -60,6 +60,7 @@ def chat(session: Session, actor: Actor, run_id: int, step: int) -> Endpoint:
     """
     run, rows = listed(session, actor, run_id)
     require(session, actor, Verb.CHAT, run)
+    session.get_one(Run, run_id, with_for_update=True)  # two clicks at once are one endpoint
     chosen = next((row for row in rows if row.step == step), None)
     if chosen is None:
         raise NotFound("This checkpoint is not there any more.")

@@ -1,11 +1,13 @@
 """What a person chose for a run, and how its dataset is divided by that."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from providers import prices
 from providers.base import AUTO, Hyperparameter, Knob, Method
 from providers.capabilities import CAPABILITIES
 from workers.dataprep import split
@@ -13,7 +15,10 @@ from workers.dataprep import split
 FOLDS = 3
 """Parts of a cross-checked dataset: so many short runs, each tested on the part that it did not learn from."""
 LEAST_TO_CROSS_CHECK = 2 * FOLDS
-
+MOST_NAME_CHARACTERS = 40
+MOST_TYPES_CHARACTERS = 200
+"""Of all machine types together, as the form shows them."""
+_MACHINE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
 EARLIER_KNOBS = ("epochs", "learning_rate", "batch_size", "lora_r")
 """Plans that are older than `Choices.knobs` have these beside the other choices."""
@@ -53,6 +58,8 @@ class Choices:
     """Whether an admin wants to ask a vendor that is known to have closed: its answer decides."""
     rehomed_from_id: int | None = None
     """The run that this plan repeats elsewhere."""
+    job_file_id: int | None = None
+    """The job file that this plan was read from."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for the run's `plan` column."""
@@ -132,6 +139,29 @@ def _problem(knob: Knob, value: Hyperparameter) -> str:
     if knob.whole and value != int(value):
         return f"Must be a whole number{auto}."
     return "" if knob.low <= value <= knob.high else f"Must be between {knob.low:g} and {knob.high:g}{auto}."
+
+
+def option_problems(provider: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with a vendor's options by their shape alone, by name; the vendor's own check knows more."""
+    known = CAPABILITIES[provider].options if provider in CAPABILITIES else frozenset()
+    found = {}
+    for name, value in options.items():
+        if name not in known:
+            found[name] = f"no such option. There are: {', '.join(sorted(known)) or 'none'}."
+        elif name == "training_tier":
+            tiers = prices.vendor(provider).tiers
+            found[name] = "" if prices.tier_named(provider, value) in tiers else f"choose one of: {', '.join(tiers)}."
+        elif name == "instance_types":
+            listed = isinstance(value, list) and all(isinstance(one, str) and _MACHINE.fullmatch(one) for one in value)
+            few = listed and len(", ".join(value)) <= MOST_TYPES_CHARACTERS
+            found[name] = "" if few and value else "must be a list of names, such as [Standard_NC24ads_A100_v4]."
+        elif name == "integrations":
+            found[name] = "" if isinstance(value, list) else "must be a list."
+        elif name in {"grader", "response_format", "metadata"}:
+            found[name] = "" if isinstance(value, Mapping) else "must have names with values below it."
+        else:
+            found[name] = "" if isinstance(value, str) and len(value) <= MOST_TYPES_CHARACTERS else "must be a text."
+    return {name: words for name, words in found.items() if words}
 
 
 @dataclass(frozen=True)

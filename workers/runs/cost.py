@@ -50,6 +50,8 @@ class Estimate:
     hosting_dollars: float | None = 0.0
     """Of hosting the tuned model for the evaluation and the lease after it; None where it is not known."""
     hosting_words: str = ""
+    not_hosted: bool = False
+    """Whether the tuned model cannot be hosted, with the credentials as they are: nothing is compared or chatted."""
     answers: int = 0
     """What base and tuned model are asked in the evaluation, together."""
     answers_dollars: float | None = 0.0
@@ -105,9 +107,14 @@ def estimate(
     price = prices.price_of(choices.provider, choices.base_model, tier_of(choices))
     held = dataset.examples if short_runs else _tested_on(session, settings, choices, parts.test)
     training = price.training(billed) if price else None
-    hosting, hosting_per_hour, hosting_words = _hosting(settings, choices, short_runs + 1)
+    not_hosted = not _can_host(session, dataset.team_id, choices.provider)
+    lease, compared = settings.hosting_hours, short_runs + 1 if held else 0
+    if choices.cross_checked and not short_runs:  # a short run's model is hosted for its comparison only
+        lease, compared = 0.0, 1
+    hosting, hosting_per_hour, hosting_words = (0.0, 0.0, "") if not_hosted else _hosting(choices, lease, compared)
     answered = session.get_one(Dataset, choices.test_dataset_id or choices.dataset_id)
-    answering = _answering(price, answered, 2 * held)
+    answers = 0 if not_hosted else 2 * held
+    answering = _answering(price, answered, answers)
     known = [one for one in (training, hosting, answering) if one is not None]
     return Estimate(
         examples=examples,
@@ -127,7 +134,8 @@ def estimate(
         epochs_by_vendor=choices.knob("epochs") in {None, AUTO},
         hosting_dollars=hosting,
         hosting_words=hosting_words,
-        answers=2 * held,
+        not_hosted=not_hosted,
+        answers=answers,
         answers_dollars=answering,
         total=sum(known) if len(known) == 3 else None,
         price_source=price.words if price else "",
@@ -137,18 +145,28 @@ def estimate(
 
 def tier_of(choices: Choices) -> str:
     """The vendor's way of training that was chosen, as prices name it; empty for the usual one."""
-    return str(choices.options.get("training_tier") or "")
+    chosen = choices.options.get("training_tier")
+    return prices.tier_named(choices.provider, chosen) or str(chosen or "")
 
 
-def _hosting(settings: Settings, choices: Choices, runs: int) -> tuple[float | None, float | None, str]:
-    """What hosting the tuned models costs: dollars, those of an hour, words; nothing where they answer by themselves."""
+def _can_host(session: Session, team_id: str, provider: str) -> bool:
+    from workers.hosting.possible import can_host  # a part of what needs runs, and so this module
+
+    return can_host(session, team_id, provider)
+
+
+def _hosting(choices: Choices, lease: float, compared: int) -> tuple[float | None, float | None, str]:
+    """What hosting costs: dollars, those of an hour, and words; nothing where tuned models answer by themselves.
+
+    `lease` is in hours, `compared` how many runs are hosted while models are compared.
+    """
     from workers.hosting import hosting_estimate  # which needs runs, and so this module
 
-    planned = hosting_estimate(choices.provider, choices.base_model, settings.hosting_hours)
+    tier = tier_of(choices)
+    planned = hosting_estimate(choices.provider, choices.base_model, lease, training_tier=tier, compared=compared)
     if planned is None:
         return 0.0, 0.0, ""
-    dollars = None if planned.dollars is None else planned.dollars * runs
-    return dollars, planned.dollars_per_hour, planned.words
+    return planned.dollars, planned.dollars_per_hour, planned.words
 
 
 def _answering(price: Price | None, dataset: Dataset, answers: int) -> float | None:

@@ -113,12 +113,15 @@ def _queued(
     return run
 
 
-def parts(session: Session, run: Run) -> list[Run]:
-    """The short runs that cross-check this one, in their order."""
+def parts(session: Session, run: Run, *, lock: bool = False) -> list[Run]:
+    """The short runs that cross-check this one, in their order; with `lock` as they are now, to be changed."""
     wanted = select(Run).where(
         Run.team_id == run.team_id, col(Run.request_key).startswith(f"{run.request_key}{PART}", autoescape=True)
     )
-    return list(session.exec(wanted.order_by(col(Run.id))))
+    wanted = wanted.order_by(col(Run.id))
+    if lock:
+        wanted = wanted.with_for_update().execution_options(populate_existing=True)
+    return list(session.exec(wanted))
 
 
 def transition(session: Session, run: Run, status: RunStatus, reason: str = "") -> None:
@@ -172,7 +175,7 @@ def fail(session: Session, run: Run, reason: str, error_id: str = "") -> None:
         thread_slot=thread_slot(run),
         broadcast=division.part_of(run) is None,
     )
-    for part in parts(session, run):
+    for part in parts(session, run, lock=True):
         _ask_to_end(session, part)  # there is nothing left to cross-check
 
 
@@ -183,7 +186,7 @@ def cancel(session: Session, actor: Actor, run_id: int) -> Run:
         return run
     run.cancel_requested_by = actor.user_id
     audit(session, actor, "cancel", run)
-    for one in (run, *parts(session, run)):
+    for one in (run, *parts(session, run, lock=True)):
         _ask_to_end(session, one)
     return run
 
@@ -263,7 +266,7 @@ def _hurry(run: Run) -> None:
 
 def controlled(session: Session, actor: Actor, run_id: int) -> Run:
     """A run that the person may pause or cancel, locked. Raises NotFound, NotAllowed."""
-    run = session.get(Run, run_id, with_for_update=True)
+    run = session.get(Run, run_id, with_for_update=True, populate_existing=True)
     if run is None or not allowed(session, actor, Verb.VIEW, run):
         raise NotFound(f"There is no run {run_id} here.")
     require(session, actor, Verb.CONTROL, run)
@@ -294,9 +297,12 @@ def find(session: Session, actor: Actor, run_id: int) -> Run:
 
 
 def queue_position(session: Session, run: Run) -> int:
-    """How many runs of the same provider are before this one in the queue (0: it is next)."""
+    """How many runs of its workspace are before this one in the queue of this machine; a vendor has none of ours."""
+    if run.provider not in LOCAL_PROVIDERS:
+        return 0
     ahead = session.exec(
         select(Run.id).where(
+            Run.team_id == run.team_id,
             Run.provider == run.provider,
             col(Run.status).in_([RunStatus.QUEUED, RunStatus.PREPARING, RunStatus.SUBMITTING, RunStatus.TRAINING]),
             col(Run.id) < (run.id or 0),

@@ -265,8 +265,8 @@ def model_key(run: Run) -> str:
 
 def publish_model(context: Context, run: Run, folder: Path) -> None:
     """Keep the trained adapter: in storage, and where this host's model server finds it. Repeatable."""
+    target = _model_folder(context, run)
     context.storage.put_folder(model_key(run), folder)
-    target = context.settings.models_folder / run.model_name
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(folder, partial)
@@ -276,7 +276,17 @@ def publish_model(context: Context, run: Run, folder: Path) -> None:
 
 
 def discard_model(context: Context, run: Run) -> None:
-    """Remove a tuned model that was only made to be tested. Nothing there is nothing to do."""
-    shutil.rmtree(context.settings.models_folder / run.model_name, ignore_errors=True)
+    """Remove a tuned model of this machine that was only made to be tested. Nothing there is nothing to do."""
+    if run.provider not in lifecycle.LOCAL_PROVIDERS:
+        return  # its name is the vendor's
+    shutil.rmtree(_model_folder(context, run), ignore_errors=True)
     if run.model_key:
         context.storage.delete(run.model_key)
+
+
+def _model_folder(context: Context, run: Run) -> Path:
+    """The folder of a model that this machine trained; never another one than a child of the models' own."""
+    name = run.model_name
+    if run.provider not in lifecycle.LOCAL_PROVIDERS or not name or name.startswith(".") or Path(name).name != name:
+        raise ValueError(f"Run {run.id} names no folder of a model.")
+    return context.settings.models_folder / name

@@ -3,9 +3,10 @@
     the vendor says             the run
     pending, running            training (again, if it was resumed there)
     paused                      paused
-    succeeded, failed, ended    ended, one way or the other
+    succeeded, failed, ended    ended, one way or the other; the name of the model is waited for a quarter of an hour
     a state we do not know      as before; the card shows the vendor's word
-    no such provider job        failed, or cancelled if that was asked for
+    no such provider job        as before; failed (or cancelled if that was asked for) once it has said so several times
+                                in a quarter of an hour: credentials of another account do not see it either
     credentials refused         as before, asked about every five minutes: an admin must renew them
     slow down                   as before, asked about when it said
     no answer                   as before, asked about more and more seldom
@@ -18,8 +19,9 @@ run that has ended meanwhile, do nothing.
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 from sqlmodel import Session, select
@@ -40,6 +42,9 @@ PATIENCE_SECONDS = 24 * 3600.0
 """How long a vendor that does not answer, or refuses us, is asked again before its run is given up."""
 NAMELESS_SECONDS = 900.0
 """How long a vendor that says "succeeded" may take to name the model."""
+MISSING_FOR, MISSING_APART, MISSING_LOOKS = 90, 6, 5
+"""A vendor that has no such training is believed after so many intervals of polling (15 minutes), is asked again after
+so many (a minute), and so many times at least."""
 QUIETLY = 60.0
 """Trouble that passes within so many seconds is not shown on the card."""
 
@@ -67,7 +72,7 @@ def take_in(session: Session, seen: Seen, pace: Pace) -> None:
         return
     now = session.scalar(select(epoch_now())) or 0.0
     if seen.job is None:
-        seconds = _troubled(session, run, seen, now)
+        seconds = _troubled(session, run, seen, pace, now)
     elif run.poll_cursor != due.cursor:  # another watcher has written this or more
         seconds = _seen(session, run, replace(seen.job, metrics=(), events=(), cursor=run.poll_cursor), pace, now)
     else:
@@ -142,16 +147,9 @@ def _is_nameless(session: Session, run: Run, job: ProviderJob, now: float) -> bo
     return False
 
 
-def _troubled(session: Session, run: Run, seen: Seen, now: float) -> float | None:
+def _troubled(session: Session, run: Run, seen: Seen, pace: Pace, now: float) -> float | None:
     """Seconds until the next poll; None: the run has ended."""
     error, name = seen.error, vendor(run.provider).text
-    if isinstance(error, NotFound):
-        if run.status is RunStatus.CANCELLING:
-            lifecycle.transition(session, run, RunStatus.CANCELLED, f"{name} has no such training any more.")
-        else:
-            words = f"{name} has no such training any more: somebody must have deleted it there."
-            lifecycle.fail(session, run, f"{words} Your dataset is safe: start it again.")
-        return None
     if isinstance(error, TrainingFailed):
         lifecycle.fail(session, run, error.user_message)
         return None
@@ -162,8 +160,15 @@ def _troubled(session: Session, run: Run, seen: Seen, now: float) -> float | Non
         lifecycle.fail(session, run, _given_up(name, error), seen.error_id)
         return None
     kind, seconds = _kind_of(error, lasted)
+    missing: dict[str, float] = {}
+    if isinstance(error, NotFound):
+        kind, seconds = "missing", jittered(MISSING_APART * pace.shortest)
+        missing = _missing(trouble, now)
+        if missing["looks"] >= MISSING_LOOKS and now - missing["since"] >= MISSING_FOR * pace.shortest:
+            _believed(session, run, name)
+            return None
     told = bool(trouble.get("told"))
-    tell = kind in {"refused", "broken"} and trouble.get("kind") != kind
+    tell = kind in {"refused", "broken", "missing"} and trouble.get("kind") != kind
     tell = tell or (not told and (lasted >= QUIETLY or seconds >= 2 * QUIETLY))
     run.progress = {
         **run.progress,
@@ -174,6 +179,7 @@ def _troubled(session: Session, run: Run, seen: Seen, now: float) -> float | Non
             "words": progress.words(error.user_message, 400) if error is not None else "",
             "error_id": seen.error_id,
             "told": told or tell,
+            **({"missing": missing} if missing else {}),
         },
     }
     if tell:
@@ -181,8 +187,26 @@ def _troubled(session: Session, run: Run, seen: Seen, now: float) -> float | Non
     return seconds
 
 
+def _missing(trouble: Mapping[str, Any], now: float) -> dict[str, float]:
+    """Since when, and with how many looks in a row, the vendor says that it has no such training."""
+    before = dict(trouble.get("missing") or {})
+    return {"since": float(before.get("since") or now), "looks": int(before.get("looks") or 0) + 1}
+
+
+def _believed(session: Session, run: Run, name: str) -> None:
+    """The vendor has said often enough that it has no such training."""
+    words = (
+        f"{name} has no such training any more: somebody must have deleted it there. Or the credentials are those of "
+        f"another account or project now; then it may still go on there, and be billed: look at {name}'s console."
+    )
+    if run.status is RunStatus.CANCELLING:
+        lifecycle.transition(session, run, RunStatus.CANCELLED, words)
+    else:
+        lifecycle.fail(session, run, f"{words} Your dataset is safe.")
+
+
 def _kind_of(error: ProviderError | None, lasted: float) -> tuple[str, float]:
-    """What kind of trouble it is, and after how many seconds to ask again."""
+    """What kind of trouble it is, and after how many seconds to ask again; a training that is missing aside."""
     if isinstance(error, NotAllowed | NotConfigured):
         return "refused", jittered(REFUSED_SECONDS)
     if isinstance(error, RateLimited):

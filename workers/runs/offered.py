@@ -1,5 +1,6 @@
 """Where a workspace can train, and on which base models: each with its price, and how long it will answer."""
 
+import re
 from dataclasses import dataclass
 
 from sqlmodel import Session, select
@@ -31,6 +32,7 @@ PLAIN = {
     "stub": "for trying the flow only, $0",
 }
 LOCAL_TEXTS = {"smollm2-135m-instruct": ("SmolLM2 135M Instruct", "small, quick, Apache-2.0")}
+_DATED = re.compile(r"-20\d\d-\d\d-\d\d$")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class Offers:
         """Why nothing can be trained on it any more, in words; empty where it can."""
         return " ".join(one.words for one in self.notices(provider, base_model) if one.closed)
 
+    def ranked(self, dataset: Dataset) -> list[billing.Offer]:
+        """Where a dataset can be trained and for what price, the best first; without what has closed."""
+        found = billing.by_provider(dataset.report, set_up=self.usable)
+        return [one for one in found if not self.closed(one.provider, one.model)]
+
     def can(self, provider: str) -> bool:
         """Whether the provider learns by the dataset's method."""
         return self.method in CAPABILITIES[provider].methods
@@ -81,7 +88,7 @@ class Offers:
             return f"{said} Choose {' or '.join(here)}."
         if others:
             return f"{said} {' and '.join(others)} would: an admin adds its credentials with /finetune keys."
-        return f"{said} No provider that is known here does: use *Download converted*, and train elsewhere."
+        return f"{said} No provider that is known here does: use “Download converted”, and train elsewhere."
 
     def not_here(self, provider: str) -> str:
         """That the provider cannot be chosen here, and what to do; empty where it can."""
@@ -103,7 +110,7 @@ class Offers:
         fitting = [one for one in self._priced() if one.provider == provider and one.fits]
         known = [one.dollars for one in fitting if one.dollars is not None and not self.closed(provider, one.model)]
         price = f"training from {about(min(known))}" if known else "price by the hour, or unknown"
-        return f"data leaves to {prices.vendor(provider).text}; {price}"
+        return f"the data goes to {prices.vendor(provider).text}; {price}"
 
     def base_models(self, provider: str) -> list[Option]:
         """The base models for the dataset's method; what is closed stands last, the configured one first."""
@@ -120,7 +127,7 @@ class Offers:
             if self.method in facts[name].methods and (facts[name].conversations or not conversations)
         ]
         open_first = sorted(fitting, key=lambda name: bool(self.closed(provider, name)))
-        listed = [Option(name, name, self._described(provider, name)) for name in open_first]
+        listed = [Option(name, prices.short_name(name), self._described(provider, name)) for name in open_first]
         return [*listed, Option(OTHER, "Another model …", "any that the vendor trains, by its name there")]
 
     def _described(self, provider: str, model: str) -> str:
@@ -191,9 +198,14 @@ def _own(session: Session, settings: Settings, team_id: str) -> frozenset[str]:
 def _local(settings: Settings) -> list[Option]:
     options = [Option(name, *LOCAL_TEXTS[name]) for name in billing.LOCAL_MODELS["local"]]
     if settings.base_model not in LOCAL_TEXTS:
-        text = settings.base_model.rstrip("/").split("/")[-1][:75]
-        options.insert(0, Option(settings.base_model, text, "configured here"))
+        options.insert(0, Option(settings.base_model, prices.short_name(settings.base_model), "configured here"))
     return sorted(options, key=lambda one: one.value != settings.base_model)
+
+
+def model_text(base_model: str) -> str:
+    """The shortest that tells people which base model it is: without its address, date and kind."""
+    text, _ = LOCAL_TEXTS.get(base_model, (prices.short_name(base_model), ""))
+    return _DATED.sub("", text).removesuffix(" Instruct")
 
 
 def _family(model: str) -> str:

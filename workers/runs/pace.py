@@ -1,8 +1,7 @@
 """How often a run at a vendor is asked about, and how often its card is edited for figures alone.
 
-Both grow with what is watched, so that many runs are no more work a second than some: 10 s (the setting poll_seconds)
-while a run is young or has news, growing to 60 s while it is quiet, and longer only where more than 4,800 are watched at
-once.
+Both grow with what is watched, so that many runs are no more work a second than some: 10 s (as the settings have it)
+while a run is young or has news, growing to 60 s while it is quiet, and longer only where more than 4,800 are watched.
 """
 
 import random

@@ -11,10 +11,18 @@ from workers import datasets
 from workers.errors import InvalidPlan, UserError
 from workers.rights import Actor, Verb, allowed
 from workers.runs import grading, offered
-from workers.runs.choices import FOLDS, LEAST_TO_CROSS_CHECK, Choices, TestOn, sizes
+from workers.runs.choices import (
+    FOLDS,
+    LEAST_TO_CROSS_CHECK,
+    MOST_NAME_CHARACTERS,
+    Choices,
+    TestOn,
+    option_problems,
+    sizes,
+)
 from workers.runs.cost import Estimate
 from workers.runs.offered import OTHER, Offers, Option
-from workers.runs.proposal import MOST_NAME_CHARACTERS, StartForm, propose, redrawn, usable_datasets
+from workers.runs.proposal import StartForm, propose, redrawn, usable_datasets
 from workers.settings import Settings
 from workers.tables import Dataset
 
@@ -72,10 +80,11 @@ def _where_problems(choices: Choices, offers: Offers, *, may_try: bool) -> dict[
         return {"provider": not_here}
     if offers.method == choices.method and (cannot := offers.cannot(provider)):
         return {"provider": cannot}
+    vendor = prices.vendor(provider).text
+    known = CAPABILITIES[provider].options
     problems = {
-        name: f"{prices.vendor(provider).text} has no such option."
-        for name in choices.options
-        if name not in CAPABILITIES[provider].options
+        name: f"{vendor}, {name.replace('_', ' ')}: {words}" if name in known else f"{vendor} has no such option."
+        for name, words in option_problems(provider, choices.options).items()
     }
     base_model = choices.base_model
     listed = {option.value for option in offers.base_models(provider)} - {OTHER}
@@ -95,9 +104,6 @@ def _where_problems(choices: Choices, offers: Offers, *, may_try: bool) -> dict[
         problems |= grading.problems(choices.options.get("grader"))
     elif "grader" in choices.options:
         problems["grader"] = f"A grader is for reinforcement (RFT) only; this dataset is for {choices.method.upper()}."
-    tier, tiers = choices.options.get("training_tier"), prices.vendor(provider).tiers
-    if tier is not None and tier not in tiers:
-        problems["training_tier"] = f"Choose one of: {', '.join(tiers)}."
     return problems
 
 

@@ -1,27 +1,31 @@
 """The start form as it is filled in when it opens, and filled anew when somebody changes what the rest depends on."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlmodel import Session
 
+from providers import prices
 from providers.base import Hyperparameter, Method
 from providers.capabilities import CAPABILITIES
 from providers.retirements import Notice
 from workers import datasets
+from workers.errors import UserError
 from workers.rights import Actor, Verb, require
 from workers.runs import billing, offered
-from workers.runs.choices import Choices, TestOn, sizes
+from workers.runs.choices import MOST_NAME_CHARACTERS, Choices, TestOn, sizes
 from workers.runs.offered import OTHER, Offers, Option
 from workers.settings import Settings
 from workers.tables import Dataset, DatasetRole
 
-MOST_NAME_CHARACTERS = 40
-
 
 @dataclass(frozen=True)
 class StartForm:
-    """A form that is already filled in; `problems` says in words why it cannot be (no dataset yet)."""
+    """A form that is already filled in; `problems` says in words why it cannot be (no dataset yet).
+
+    With problems and choices both, the choices are for a provider that is not set up: `providers` are those instead.
+    """
 
     datasets: list[Dataset]
     choices: Choices | None
@@ -54,15 +58,23 @@ def propose(
     """The form for this person and channel, filled in around `choices`, `dataset_id` or the newest ready dataset."""
     require(session, actor, Verb.START)
     usable = usable_datasets(session, actor)
-    chosen = _choose(usable, actor, choices.dataset_id if choices else dataset_id)
+    wanted = choices.dataset_id if choices else dataset_id
+    chosen = _choose(usable, actor) if wanted is None else _one(session, actor, usable, wanted)
     if chosen is None:
         words = "There is no ready dataset in this channel yet. Attach a .jsonl file to a message here, then try again."
-        return StartForm(datasets=usable, choices=None, problems=[words])
+        gone = "This dataset is not there any more, or has errors. Attach it again, or start with another one."
+        return StartForm(datasets=usable, choices=None, problems=[words if wanted is None else gone])
     offers = offered.of(session, settings, actor.team_id, chosen)
-    if choices is not None:
-        base_model = choices.base_model or offers.first_model(choices.provider)
-        return _filled(usable, offers, replace(choices, base_model=base_model, method=Method(chosen.method)))
-    return _filled(usable, offers, _first(settings, usable, chosen, offers))
+    if choices is None:
+        return _filled(session, actor, usable, offers, _first(settings, usable, chosen, offers))
+    if choices.method != chosen.method:
+        words = (
+            f"This plan is for the method {choices.method.upper()}, but {chosen.name} v{chosen.version} is for "
+            f"{chosen.method.upper()}. Choose another dataset, or change the plan's method."
+        )
+        return StartForm(datasets=usable, choices=None, problems=[words])
+    base_model = choices.base_model or offers.first_model(choices.provider)
+    return _filled(session, actor, usable, offers, replace(choices, base_model=base_model))
 
 
 def redrawn(session: Session, settings: Settings, actor: Actor, typed: Choices, provider: str) -> StartForm:
@@ -72,7 +84,7 @@ def redrawn(session: Session, settings: Settings, actor: Actor, typed: Choices, 
     """
     require(session, actor, Verb.START)
     usable = usable_datasets(session, actor)
-    chosen = next((row for row in usable if row.id == typed.dataset_id), None)
+    chosen = _one(session, actor, usable, typed.dataset_id)
     offers = offered.of(session, settings, actor.team_id, chosen)
     now = typed
     if provider != typed.provider and provider in CAPABILITIES:
@@ -87,31 +99,40 @@ def redrawn(session: Session, settings: Settings, actor: Actor, typed: Choices, 
         now = replace(now, validation_dataset_id=None)
     usable_knobs = {one.name for one in now.usable_knobs}
     now = replace(now, knobs={name: value for name, value in now.knobs.items() if name in usable_knobs})
-    return _filled(usable, offers, now)
+    return _filled(session, actor, usable, offers, now)
 
 
-def _filled(usable: list[Dataset], offers: Offers, choices: Choices) -> StartForm:
+def _filled(session: Session, actor: Actor, usable: list[Dataset], offers: Offers, choices: Choices) -> StartForm:
     """The form around these choices: what can be chosen beside them, and what should be known of them."""
     provider, dataset = choices.provider, offers.dataset
-    warnings = [offers.not_here(provider) or offers.cannot(provider)]
+    not_here = offers.not_here(provider)
+    if not_here:
+        return StartForm(
+            datasets=usable,
+            choices=choices,
+            providers=[one for one in offers.providers() if offers.can(one.value)],
+            problems=[f"This plan ({choices.name}) is for {prices.vendor(provider).text}. {not_here}"],
+        )
     tokens = 0
     if dataset is not None:
         billed = billing.bill(dataset.report, provider, choices.base_model).tokens
         tokens = billed * int(choices.number("epochs") or dataset.report.get("epochs") or 3)
+    named = (choices.dataset_id, choices.test_dataset_id, choices.validation_dataset_id)
+    older = [_one(session, actor, usable, one) for one in dict.fromkeys(named) if one]
     return StartForm(
-        datasets=usable,
+        datasets=[*usable, *(one for one in older if one is not None and one not in usable)],
         choices=choices,
         providers=offers.providers(),
         base_models=offers.base_models(provider),
         tiers=offers.tiers(provider, choices.base_model, tokens),
-        warnings=[one for one in warnings if one],
+        warnings=[one for one in (offers.cannot(provider),) if one],
         notices=list(offers.notices(provider, choices.base_model)) if choices.base_model != OTHER else [],
     )
 
 
 def _first(settings: Settings, usable: list[Dataset], chosen: Dataset, offers: Offers) -> Choices:
     """What is sensible for a dataset of which nothing else is known."""
-    test, validation = _beside(usable, chosen)
+    test, validation = tests_beside(usable, chosen)
     provider = offers.first_provider()
     choices = Choices(
         dataset_id=chosen.id or 0,
@@ -133,26 +154,42 @@ def _first_knobs(provider: str, dataset: Dataset) -> dict[str, Hyperparameter]:
     return {} if chosen_by_vendor else {"epochs": max(1, int(dataset.report.get("epochs") or 3))}
 
 
-def _choose(usable: list[Dataset], actor: Actor, dataset_id: int | None) -> Dataset | None:
-    if dataset_id is not None:
-        return next((row for row in usable if row.id == dataset_id), None)
+def _choose(usable: list[Dataset], actor: Actor) -> Dataset | None:
     to_learn_from = [row for row in usable if row.role is DatasetRole.TRAIN] or usable
     own = [row for row in to_learn_from if row.creator_id == actor.user_id]
     return next(iter(own or to_learn_from), None)
 
 
-def _beside(usable: list[Dataset], chosen: Dataset) -> tuple[Dataset | None, Dataset | None]:
-    """What came in the same message to be tested on, and to be watched while training.
+def _one(session: Session, actor: Actor, usable: list[Dataset], dataset_id: int) -> Dataset | None:
+    """A dataset that can be trained on, also one that is older than those that are listed."""
+    listed = next((row for row in usable if row.id == dataset_id), None)
+    if listed is not None:
+        return listed
+    try:
+        found = datasets.get(session, actor, dataset_id)
+    except UserError:
+        return None
+    return found if found.trainable else None
+
+
+def tests_beside(usable: Sequence[Dataset], chosen: Dataset) -> tuple[Dataset | None, Dataset | None]:
+    """What came in the dataset's message to be tested on, and to be watched while training."""
+    return tests_among(
+        [
+            row
+            for row in usable
+            if row.id != chosen.id and row.message_ts == chosen.message_ts and row.channel_id == chosen.channel_id
+        ]
+    )
+
+
+def tests_among(rows: Sequence[Dataset]) -> tuple[Dataset | None, Dataset | None]:
+    """Of these, what to test on and what to watch.
 
     A validation file without a test file beside it is what the result is tested on.
     """
-    beside = [
-        row
-        for row in usable
-        if row.id != chosen.id and row.message_ts == chosen.message_ts and row.channel_id == chosen.channel_id
-    ]
-    test = next((row for row in beside if row.role is DatasetRole.TEST), None)
-    validation = next((row for row in beside if row.role is DatasetRole.VALIDATION), None)
+    test = next((row for row in rows if row.role is DatasetRole.TEST), None)
+    validation = next((row for row in rows if row.role is DatasetRole.VALIDATION), None)
     return (test, validation) if test is not None else (validation, None)
 
 

@@ -105,10 +105,14 @@ def with_grader(context: Context, choices: Choices) -> Choices:
 
 
 def _references(context: Context, dataset_id: int) -> list[Mapping[str, Any]]:
-    """The reference fields of the first examples; empty where the file cannot be read."""
+    """The reference fields of the first examples; empty where the file cannot be read, or not while somebody waits."""
+    with context.db.read() as session:
+        if session.get_one(Dataset, dataset_id).size > material.MOST_BYTES:
+            return []
     try:
         with material.dataset_file(context, dataset_id) as path:
-            return [one.reference for one in islice(material.examples(context, dataset_id, path), LOOKED_AT)]
+            read = material.examples(context, dataset_id, path, material.WHILE_WAITING)
+            return [one.reference for one in islice(read, LOOKED_AT)]
     except (FileNotFoundError, UnreadableDataset, UserError):
         return []
 

@@ -13,14 +13,15 @@ from workers.errors import NotFound
 from workers.rights import Actor, Verb, allowed
 from workers.runs import cost, division, lifecycle, offered
 from workers.runs.billing import about
-from workers.runs.choices import Choices
+from workers.runs.choices import MOST_NAME_CHARACTERS, Choices
 from workers.runs.offered import Offers
-from workers.runs.proposal import MOST_NAME_CHARACTERS
 from workers.settings import Settings
 from workers.tables import Dataset, Run
 
 ACTION = "run_rehome"
 """How the actions of its buttons begin."""
+MOST_LABEL_CHARACTERS = 75
+"""Of a button; Slack shows no more."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def notes(session: Session, actor: Actor, now: Choices) -> list[str]:
         head += " Data, split and test are the same, so the two can be compared."
     else:
         head += " Data, split or test are no longer the same: the two cannot be compared."
-    model = f"Base model: {run.base_model} there, {now.base_model} here." if run.base_model != now.base_model else ""
+    there, here = (prices.short_name(one) for one in (run.base_model, now.base_model))
+    model = f"Base model: {there} there, {here} here." if run.base_model != now.base_model else ""
     return [head, *filter(None, [model]), *_settings(before, now)]
 
 
@@ -102,7 +104,7 @@ def note(session: Session, actor: Actor, run: Run, now: Choices) -> None:
 def _moved(here: Offers, run: Run, provider: str) -> Choices:
     before = Choices.from_json(run.plan)
     moved = before.moved_to(provider, here.first_model(provider, like=run.base_model))
-    return replace(moved, name=_name(run.name, provider), rehomed_from_id=run.id)
+    return replace(moved, name=_name(run.name, provider), rehomed_from_id=run.id, job_file_id=None)
 
 
 def _name(name: str, provider: str) -> str:
@@ -113,11 +115,17 @@ def _name(name: str, provider: str) -> str:
 
 def _offer(run: Run, moved: Choices, total: float | None) -> RehomeOffer:
     value = f"{run.id}:{moved.provider}"
+    model = offered.model_text(moved.base_model)
     if moved.provider == "local":
-        return RehomeOffer("Train it locally, free", value, moved.provider, moved.base_model, 0.0)
+        return RehomeOffer(f"Train {_cut(model, 56)} here, free", value, moved.provider, moved.base_model, 0.0)
     price = "price not known" if total is None else about(total)
-    label = f"Train it on {prices.vendor(moved.provider).text}, {price}"
+    where = f" at {prices.vendor(moved.provider).text}, {price}"
+    label = _cut(model, MOST_LABEL_CHARACTERS - len(where)) + where
     return RehomeOffer(label, value, moved.provider, moved.base_model, total)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _settings(before: Choices, now: Choices) -> list[str]:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from sqlmodel import Session, and_, col, delete, or_, select
 
 from providers.prices import vendor
-from workers import tasks
+from providers.registry import ROOMS
+from workers import announcements, tasks
 from workers.errors import UserError
 from workers.rights import Actor
-from workers.runs import lifecycle
+from workers.runs import checkpoints, division, lifecycle
 from workers.tables import Endpoint, EndpointStatus, HostedModel, LeaseStatus, Run, RunCheckpoint
 
 HOSTED = (LeaseStatus.ASKED, LeaseStatus.CREATING, LeaseStatus.READY, LeaseStatus.ENDING)
@@ -28,18 +29,42 @@ def ask_to_delete(session: Session, actor: Actor, run_id: int) -> Run:
     for endpoint in endpoints_of(session, run):
         endpoint.status = EndpointStatus.DELETED
         session.add(endpoint)
+        _redraw(session, run, endpoint)
     for hosted in hosted_of(session, run):
         from workers import hosting  # which knows runs itself
 
         hosting.end(session, actor, hosted.id or 0)
+    lifecycle.audit(session, actor, "delete_model", run)
+    _begin(session, run)
+    return run
+
+
+def discard(session: Session, run: Run) -> None:
+    """A short run of a cross-check is over: its model was only made to be tested, and is deleted at its vendor."""
+    is_kept = run.provider in ROOMS and "models" in ROOMS[run.provider].sides
+    if division.part_of(run) is not None and is_kept and run.tuned_model and not run.progress.get("deletions"):
+        _begin(session, run)
+
+
+def _begin(session: Session, run: Run) -> None:
     times = int(run.progress.get("deletions") or 0) + 1
     run.progress = {**run.progress, "deleting_model": True, "deletions": times}
     session.add(run)
-    lifecycle.audit(session, actor, "delete_model", run)
     key = f"delete_model:{run.id}:{times}"
     tasks.add(session, "delete_model", run.id or 0, queue="cloud", team_id=run.team_id, key=key)
     lifecycle.redraw(session, run, urgent=True)
-    return run
+
+
+def _redraw(session: Session, run: Run, endpoint: Endpoint) -> None:
+    """Want the endpoint's message to say that nobody answers there any more."""
+    if endpoint.run_id == run.id:
+        slot, thread_slot = f"run:{run.id}:endpoint", lifecycle.card_slot(run)
+        announcements.post(
+            session, owner=run, slot=slot, kind="endpoint", subject_id=endpoint.id, thread_slot=thread_slot
+        )
+    else:
+        slot = checkpoints.slot_of(endpoint)
+        announcements.post(session, owner=endpoint, slot=slot, kind="endpoint", subject_id=endpoint.id)
 
 
 def models_of(session: Session, run: Run) -> list[str]:
@@ -69,7 +94,9 @@ def deleted(session: Session, run: Run) -> None:
     run.tuned_model = ""
     run.progress = {**run.progress, "deleting_model": False, "model_deleted": True, "checkpoints": 0}
     session.add(run)
-    lifecycle.note(session, run, "model-deleted", f"The tuned model {name} is deleted at {vendor(run.provider).text}.")
+    if division.part_of(run) is None:
+        text = f"The tuned model {name} is deleted at {vendor(run.provider).text}."
+        lifecycle.note(session, run, "model-deleted", text)
     lifecycle.redraw(session, run, urgent=True)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.blocks import endpoint, home, hosting
 from bot.sandbox.block_kit import problems_of_blocks, problems_of_view
+from providers import prices
 from workers.tables import Endpoint, EndpointStatus, HostedModel, LeaseStatus
 
 TEXT = st.text(alphabet=st.sampled_from(list("<!@#>|&*_~`\n ")) | st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -60,7 +61,12 @@ def test_what_is_hosted_says_what_it_costs_until_when_and_when_it_was_used():
 
 def test_a_price_that_is_not_known_is_said_so():
     said = check(endpoint.draw(target(), "http://127.0.0.1:1", hosted(price_per_hour=None)))
-    assert "an unknown price an hour" in said
+    assert "💵 what an hour costs is not known · " in said
+    assert "what an hour costs is not known" in check(
+        endpoint.draw(target(), "http://127.0.0.1:1", hosted(LeaseStatus.ASKED, price_per_hour=None))
+    )
+    warned = check(hosting.warning(hosted(price_per_hour=None, warned_at=1.0), "recipes"))
+    assert "What an hour costs is not known." in warned
     assert "at a price that is not known here" in said
     assert "$" not in said
 
@@ -68,8 +74,8 @@ def test_a_price_that_is_not_known_is_said_so():
 @pytest.mark.parametrize(
     ("status", "words", "buttons"),
     [
-        (LeaseStatus.ENDED, "asleep: hosted nowhere, costs nothing", ["Deploy again · $1.70/h"]),
-        (LeaseStatus.FAILED, "asleep: hosted nowhere, costs nothing", ["Deploy again · $1.70/h"]),
+        (LeaseStatus.ENDED, "Its model is hosted nowhere, and costs nothing.", ["Deploy again · $1.70/h"]),
+        (LeaseStatus.FAILED, "Its model is hosted nowhere, and costs nothing.", ["Deploy again · $1.70/h"]),
         (LeaseStatus.ENDING, "costs $1.70/h until that is done", ["Deploy again · $1.70/h"]),
         (LeaseStatus.ASKED, "is being deployed", ["Delete now"]),
         (LeaseStatus.CREATING, "then costs $1.70/h", ["Delete now"]),
@@ -79,8 +85,123 @@ def test_one_that_sleeps_or_wakes(status, words, buttons):
     asleep = target(status=EndpointStatus.ASLEEP)
     drawn = endpoint.draw(asleep, "http://127.0.0.1:1", hosted(status))
     assert words in check(drawn)
+    assert json.dumps(drawn.blocks).count("asleep") == 1
+    assert drawn.text == "😴 recipes is asleep."
     assert offered(drawn.blocks) == [*buttons, "Get an API key", "Your API keys"]
     assert offered(hosting.asleep(asleep, hosted(status), "why").blocks) == buttons
+
+
+FREE = "no cost by the hour, each answer is billed by its tokens"
+DAY = 24 * 3600.0
+LONGER = prices.price_of("azure_openai", "gpt-4.1-nano", "globalStandard")
+
+
+def free(status=LeaseStatus.READY, **more):
+    """Hosted in a tier that costs nothing by the hour, and that the vendor ends a day after it was asked for."""
+    made = SOON - 4 * 3600
+    return hosted(status, **{"price_per_hour": 0.0, "created_at": made, "lives_until": made + DAY, **more})
+
+
+def test_hosting_without_a_price_by_the_hour_is_said_in_words():
+    drawn = endpoint.draw(target(), "http://127.0.0.1:1", free())
+    said = check(drawn)
+    assert f"💵 {FREE} · until <!date^{int(SOON)}^" in said
+    assert "itself ends it" not in said.partition('"confirm"')[0]
+    assert "$" not in said
+    assert offered(drawn.blocks) == ["Keep to its end", "Delete now", "Get an API key", "Your API keys"]
+    both = offered(endpoint.draw(target(), "http://127.0.0.1:1", free(), LONGER).blocks)
+    assert both[:3] == ["Keep to its end", "Host it longer · $1.70/h", "Delete now"]
+    keep = next(
+        one for block in drawn.blocks for one in block.get("elements", ()) if one.get("action_id") == "hosted_keep"
+    )
+    assert "until Azure OpenAI itself ends it, 24 hours after it was deployed" in keep["confirm"]["text"]["text"]
+
+
+def test_without_an_end_of_the_vendors_it_is_kept_for_a_day_at_no_cost_by_the_hour():
+    (keep, _) = hosting.buttons(target(), free(lives_until=None))
+    assert keep["text"]["text"] == "Keep 24 h"
+    assert f"for 24 hours from now, {FREE}." in keep["confirm"]["text"]["text"]
+
+
+def test_at_the_vendors_own_end_nothing_is_kept_and_another_tier_is_offered():
+    row = free(ends_at=SOON - 4 * 3600 + DAY)
+    drawn = endpoint.draw(target(), "http://127.0.0.1:1", row, LONGER)
+    said = check(drawn)
+    assert ", when Azure OpenAI itself ends it · " in said
+    buttons = ["Host it longer · $1.70/h", "Delete now"]
+    assert offered(drawn.blocks) == [*buttons, "Get an API key", "Your API keys"]
+    assert "takes some minutes, in which nobody answers" in said
+    assert offered(endpoint.draw(target(), "http://127.0.0.1:1", row).blocks)[0] == "Delete now"
+    assert hosting.kept(row).endswith("Azure OpenAI itself ends it then; it can be deployed again.")
+    assert hosting.kept(hosted()).endswith(">.")
+    row.warned_at = SOON
+    warned = hosting.warning(row, "recipes", LONGER)
+    assert "when Azure OpenAI itself ends it." in check(warned)
+    assert "an hour more" not in check(warned)
+    assert "It costs" not in check(warned)
+    assert offered(warned.blocks) == buttons
+
+
+@pytest.mark.parametrize(
+    ("row", "words", "button"),
+    [
+        (free(LeaseStatus.CREATING), f"then {FREE}", "Delete now"),
+        (free(LeaseStatus.ENDING), 'Its deployment is being deleted"', "Deploy again · billed by its tokens"),
+        (
+            free(LeaseStatus.ENDED),
+            "Its model is hosted nowhere, and costs nothing.",
+            "Deploy again · billed by its tokens",
+        ),
+        (hosted(LeaseStatus.FAILED, ready_at=None), "Its model is hosted nowhere, and costs nothing.", "Deploy again"),
+    ],
+)
+def test_waking_and_sleeping_without_a_price_by_the_hour(row, words, button):
+    drawn = endpoint.draw(target(status=EndpointStatus.ASLEEP), "http://127.0.0.1:1", row)
+    said = check(drawn)
+    assert words in said
+    assert "$" not in said
+    assert offered(drawn.blocks)[0] == button
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (hosted(LeaseStatus.ENDED, lease_hours=2.0), "for 2 hours at $1.70/h, about $3.40 in all."),
+        (free(LeaseStatus.ENDED), f"for 4 hours: {FREE}."),
+        (hosted(LeaseStatus.ENDED, price_per_hour=None), "for 4 hours: what an hour costs is not known."),
+        (hosted(LeaseStatus.FAILED, ready_at=None), "for some hours: what an hour costs is not known."),
+        (None, "for some hours: what an hour costs is not known."),
+    ],
+)
+def test_deploying_again_asks_first_with_the_price_the_hours_and_the_end(row, words):
+    (wake,) = hosting.buttons(target(status=EndpointStatus.ASLEEP), row)
+    question = wake["confirm"]["text"]["text"]
+    assert question.startswith(f"It is deployed {words}")
+    assert "Unused at their end it is deleted" in question
+    assert question.endswith("It can be deleted at any time.")
+
+
+def test_who_has_had_it_deployed_again():
+    row = hosted(LeaseStatus.ASKED, tier="standard", creator_id="U2")
+    drawn = hosting.waking(target("a <b>"), row)
+    assert (
+        drawn.text
+        == "⏳ <@U2> has *a &lt;b&gt;* deployed again, which takes some minutes. From then on: costs $1.70/h."
+    )
+    assert problems_of_blocks(drawn.blocks) == []
+    row.tier, row.price_per_hour = "", None
+    assert hosting.waking(target(), row).text.endswith("which takes some minutes.")
+
+
+def test_the_home_tab_has_the_buttons_of_the_thread():
+    thread = endpoint.draw(target(), "http://127.0.0.1:1", free(), LONGER)
+    view = home.draw([], [], [(target(), free())], {4: LONGER})
+    own = [one for one in offered(thread.blocks) if "API key" not in one]
+    assert offered(view["blocks"]) == own == ["Keep to its end", "Host it longer · $1.70/h", "Delete now"]
+
+
+def test_kept_without_a_price_by_the_hour():
+    assert hosting.warning(free(warned_at=None), "recipes").text.endswith("UTC>.")
 
 
 def test_what_costs_nothing_by_the_hour_says_nothing_of_it():
@@ -129,4 +250,7 @@ def test_whatever_people_and_vendors_say(text):
             check(endpoint.draw(target(text, state), "http://127.0.0.1:1", row))
             check(hosting.asleep(target(text, state), row, text))
         check(hosting.warning(row, text))
+        row.lives_until = SOON
+        check(endpoint.draw(target(text), "http://127.0.0.1:1", row, LONGER))
+        check(hosting.warning(row, text, LONGER))
         assert problems_of_view(home.draw([], [], [(target(text, EndpointStatus.ASLEEP), row)] * 10)) == []

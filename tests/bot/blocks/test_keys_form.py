@@ -84,6 +84,17 @@ def test_a_first_form_asks_for_what_is_needed():
     assert "`https://gate.example/webhooks/openai/T1`" in json.dumps(reached)
 
 
+def test_runs_that_are_not_over_are_warned_of():
+    working = [row("openai", CredentialStatus.WORKING), row("azure_ml", CredentialStatus.WORKING)]
+    said = {count: json.dumps(keys_form.overview(working, {"openai": count}).blocks) for count in (0, 1, 2)}
+    assert "not over" not in said[0]
+    assert "1 run there is not over. Forget these credentials only after that." in said[1]
+    assert said[2].count("2 runs there are not over! Runs that train there") == 1
+    assert problems_of_blocks(keys_form.overview(working, {"openai": 10**6}).blocks) == []
+    assert "not over" not in keys_form.saved("openai")
+    assert "2 runs there are not over: they go on only if" in keys_form.saved("openai", 2)
+
+
 def test_each_state_has_its_buttons():
     def buttons(row: Credential) -> list[str]:
         blocks = keys_form.overview([row]).blocks

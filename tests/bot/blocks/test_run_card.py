@@ -11,7 +11,7 @@ from bot.blocks import checkpoints, loss_curve, run_card
 from bot.sandbox.block_kit import problems_of_blocks
 from workers.run_status import RunStatus
 from workers.runs.choices import Choices
-from workers.tables import Run, RunCheckpoint, RunMetric
+from workers.tables import Endpoint, EndpointStatus, Run, RunCheckpoint, RunMetric
 
 TEXT = st.text(
     alphabet=st.sampled_from(list("<!@#>|&*_~`\n ")) | st.characters(exclude_categories=["Cs"]), max_size=900
@@ -118,3 +118,55 @@ def test_the_curve_of_few_or_only_validation_points(count):
     metrics = [RunMetric(run_id=7, step=one, validation_loss=1 / (one + 1)) for one in range(count)]
     metrics += [RunMetric(run_id=7, step=one, loss=1 / (one + 1)) for one in range(count // 2)]
     assert loss_curve.png("a $name$", metrics).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (EndpointStatus.ACTIVE, "Reply in this thread to chat with it."),
+        (EndpointStatus.ASLEEP, "It is asleep: deploy it again"),
+        (EndpointStatus.DELETED, "Nobody answers in this thread any more."),
+    ],
+)
+def test_a_reply_is_asked_for_only_where_somebody_answers(status, words):
+    endpoint = Endpoint(team_id="T1", name="r", run_id=7, provider="openai", model="m", status=status)
+    said = json.dumps(run_card.draw(run(RunStatus.READY), endpoint=endpoint).blocks, ensure_ascii=False)
+    assert words in said
+    assert ("Reply in this thread" in said) is (status is EndpointStatus.ACTIVE)
+    gone = run(RunStatus.READY, progress={"model_deleted": True})
+    assert "Reply in this thread" not in json.dumps(run_card.draw(gone, endpoint=endpoint).blocks)
+
+
+@pytest.mark.parametrize(
+    ("status", "provider", "words"),
+    [
+        (RunStatus.TRAINING, "local", "Training ends within seconds. Its data and figures stay."),
+        (RunStatus.EVALUATING, "local", "The comparison ends, and the model is not kept for chat."),
+        (RunStatus.QUEUED, "openai", "OpenAI has not been asked for anything yet, so nothing is billed."),
+        (RunStatus.TRAINING, "openai", "OpenAI is asked to stop; what it has trained so far may be billed."),
+        (RunStatus.SUBMIT_UNKNOWN, "azure_openai", "Azure OpenAI is asked to stop; what it has trained so far may be"),
+        (RunStatus.DEPLOYING, "azure_openai", "Azure OpenAI has trained it, which is billed."),
+        (RunStatus.EVALUATING, "azure_ml", "what is deployed for it is deleted. The tuned model stays there until"),
+    ],
+)
+def test_the_question_before_a_cancel_says_what_becomes_of_it(status, provider, words):
+    cancel = run_card.draw(run(status, provider=provider)).blocks[-1]["elements"][-1]
+    assert cancel["action_id"] == "run_cancel"
+    assert words in cancel["confirm"]["text"]["text"]
+    assert cancel["confirm"]["text"]["text"].endswith(".")  # not cut
+
+
+def test_the_model_of_a_short_run_is_not_said_to_stay():
+    plan = {**Choices(dataset_id=1).to_json(), "part": {"number": 0, "of": 3, "run": 1}}
+    cancel = run_card.draw(run(RunStatus.DEPLOYING, plan=plan)).blocks[-1]["elements"][-1]
+    assert cancel["confirm"]["text"]["text"].endswith("The tuned model is deleted there too.")
+
+
+def test_the_footer_has_the_plans_total_until_it_is_known_what_it_cost():
+    cost = {"total": 7.5, "price": "$5.00 to train"}
+    model = "azureml://registries/azureml-meta/models/Llama-3/versions/2"
+    assert "Llama-3 · planned for about $7.50 in all" in shown(run(cost=cost, base_model=model))
+    actual = {"training_dollars": 5.0, "hosting_dollars": 0.0, "evaluation_dollars": 0.0, "total": 5.0}
+    text = shown(run(RunStatus.READY, cost=cost, actual=actual))
+    assert "cost $5.00, without chat: training $5.00" in text
+    assert "planned" not in text

@@ -239,7 +239,7 @@ def test_the_plan_shows_each_part_of_the_cost_its_source_and_what_is_not_known()
     assert "20 answers, about under $0.01" not in text
     assert "20 answers, under $0.01" in text
     assert "<https://prices.example/x|Azure Retail Prices, 11 August 2026>" in text
-    assert "Azure OpenAI: the data leaves to it" in text
+    assert "Azure OpenAI: the data goes there" in text
     assert "training tier: Developer: cheaper, may be interrupted" in text
     unknown = Estimate(
         **{**estimate.to_json(), "dollars": None, "total": None, "price": "price unknown", "answers_dollars": None}
@@ -248,6 +248,33 @@ def test_the_plan_shows_each_part_of_the_cost_its_source_and_what_is_not_known()
     assert "*Cost*: not known as a whole" in text
     assert "2,700 tokens: price unknown" in text
     assert "20 answers, price unknown" in text
+
+
+def test_without_what_deploying_needs_the_plan_warns_and_promises_nothing():
+    estimate = Estimate(20, 10, 3, 144, 900, 2700, None, "$1.00", dollars=1.0, total=1.0, not_hosted=True)
+    chosen = remote("azure_openai", knobs={"batch_size": 1}).choices
+    view = start_plan.confirmation(chosen, estimate, dataset(1), None, "C1")
+    assert problems_of_view(view) == []
+    text = said(view)
+    assert "⚠️ It will be trained, not deployed: no comparison, no chat." in text
+    assert "an admin adds subscription, resource group and resource name: /finetune keys" in text
+    assert "Nothing is compared, as the tuned model cannot be deployed" in text
+    assert "*Hosting*" not in text
+    assert "*Evaluation*" not in text
+    assert "144, of one example each" in text
+    hosted = said(start_plan.confirmation(chosen, replace(estimate, not_hosted=False), dataset(1), None, "C1"))
+    assert "not deployed" not in hosted
+    assert "is then compared with the base model" in hosted
+
+
+def test_without_a_test_only_the_tuned_model_is_there_to_chat_with():
+    text = said(
+        start_plan.confirmation(remote("openai").choices, replace(ESTIMATE, held_out=0), dataset(1), None, "C1")
+    )
+    assert "You can chat with it and judge by eye." in text
+    address = "azureml://registries/azureml-meta/models/Llama-3/versions/2"
+    chosen = replace(remote("azure_ml").choices, base_model=address)
+    assert "*Base model*\\nLlama-3" in said(start_plan.confirmation(chosen, ESTIMATE, dataset(1), None, "C1"))
 
 
 def test_only_where_it_has_closed_there_is_a_box_to_try_anyway():
@@ -267,3 +294,63 @@ def test_only_where_it_has_closed_there_is_a_box_to_try_anyway():
     view = start_plan.confirmation(chosen, ESTIMATE, dataset(1), None, "C1", ending=[soon])
     assert "try_anyway" not in said(view)
     assert start_plan.tries_anyway({"state": {"values": {}}}) is None
+
+
+def test_why_nothing_is_held_out_is_said_only_where_it_is_so():
+    assert form(test_on=TestOn.NOTHING)["test_dataset_id"]["hint"]["text"].startswith("Fewer than 50 examples")
+    chosen = Choices(dataset_id=1, name="n", base_model="m", test_on=TestOn.NOTHING)
+    drawn = start_form.draw(StartForm([dataset(1, examples=50)], chosen, [Option("m", "m")], [Option("m", "m")]), "C1")
+    (block,) = (one for one in drawn["blocks"] if one.get("block_id") == "test_dataset_id")
+    assert block["hint"]["text"].startswith("Without a test nobody can say whether the result is better.")
+
+
+def chosen_in(view):
+    return {
+        block["block_id"]: block["element"]["initial_option"]["value"]
+        for block in view["blocks"]
+        if "initial_option" in block.get("element", {})
+    }
+
+
+def test_nothing_else_is_chosen_than_what_the_choices_say():
+    local = Choices(dataset_id=77, test_dataset_id=78, validation_dataset_id=79, name="n", base_model="b" * 200)
+    view = start_form.draw(StartForm([dataset(1)], local, [Option("openai", "OpenAI")], [Option("m", "m")]), "C1")
+    assert problems_of_view(view) == []
+    assert chosen_in(view) == {
+        "dataset_id": "77", "test_dataset_id": "78", "validation_dataset_id": "79", "provider": "local",
+        "base_model": "b" * 150,
+    }  # fmt: skip
+    assert "private" not in said(view).replace("private_metadata", "")
+    tier = remote("azure_openai", options={"training_tier": "standard"})
+    assert chosen_in(start_form.draw(tier, "C1"))["training_tier"] == "standard"
+    listed = replace(tier, choices=replace(tier.choices, options={}), tiers=tier.tiers[1:])
+    assert chosen_in(start_form.draw(listed, "C1"))["training_tier"] == "developerTier"
+
+
+def test_a_plan_for_a_place_that_is_not_set_up_is_no_form_but_a_choice():
+    other = replace(
+        remote("openai"), problems=["OpenAI is not set up *here*."], providers=[Option("local", "This machine")]
+    )
+    view = start_form.draw(other, "C1", draft=7, advanced=True)
+    assert problems_of_view(view) == []
+    assert start_form.opened(view) == ("C1", 7, True)
+    assert not [one for one in view["blocks"] if one["type"] == "input"]
+    (button,) = view["blocks"][-1]["elements"]
+    assert (button["action_id"], button["value"]) == ("start_instead_local", "local")
+    alone = start_form.draw(replace(other, providers=[]), "C1")
+    assert [one["type"] for one in alone["blocks"]] == ["section"]
+
+
+def test_many_notes_are_cut_and_the_last_says_so():
+    assert start_form.shortened(["a"] * 15) == ["a"] * 15
+    assert start_form.shortened(["a"] * 17)[-2:] == ["a", "… and 3 more"]
+    assert len(start_form.shortened(["a"] * 17, 10)) == 10
+
+
+@pytest.mark.parametrize("rate", [1.2345678901234567e-7, 0.1, 2e-5])
+def test_a_number_field_shows_the_number_as_it_is(rate):
+    chosen = Choices(dataset_id=1, name="n", base_model="m", knobs={"learning_rate": rate})
+    view = start_form.draw(StartForm([dataset(1)], chosen, [Option("local", "l")], [Option("m", "m")]), "C1")
+    assert problems_of_view(view) == []
+    (block,) = (one for one in view["blocks"] if one.get("block_id") == "learning_rate")
+    assert float(block["element"]["initial_value"]) == rate

@@ -39,11 +39,14 @@ def test_machines_of_its_own_take_three_steps_and_nothing_waits(azure, hosting, 
     request = DeploymentRequest(NAME, MODEL, tier, 2, "Ministral-3B")
     seen = [hosting.deploy(request)]
     while seen[-1].status is CREATING and len(seen) < 15:
-        seen.append(hosting.deployment(NAME))
+        seen.append(hosting.deploy(request) if seen[-1].waiting else hosting.deployment(NAME))
     assert seen[-1].status is READY
     words = [one.vendor_status for one in seen]
-    assert words.index("deployment asked for") < words.index("traffic asked for")
+    assert words.index("there, without a deployment") + 1 == words.index("deployment asked for")
+    assert words.index("there, without traffic") + 1 == words.index("traffic asked for")
+    assert [one.waiting for one in seen].count(True) == 2
     assert "does not answer yet" in words[-2]
+    assert endpoint_tags(azure) == {"made-by": "finetune-bot"}
     endpoint = azure.workspace.endpoints[NAME]
     assert endpoint.deployment["properties"]["model"] == f"{azure.workspace.arm_id}/models/support-01234567/versions/1"
     assert endpoint.deployment["properties"]["instanceType"] == tier
@@ -56,15 +59,52 @@ def test_machines_of_its_own_take_three_steps_and_nothing_waits(azure, hosting, 
     assert azure.workspace.endpoints == {}
 
 
+def endpoint_tags(azure):
+    return azure.workspace.endpoints[NAME].body["tags"]
+
+
+def test_looking_changes_nothing(azure, hosting, wanted):
+    managed = DeploymentRequest(NAME, MODEL, "Standard_NC24ads_A100_v4", 1, "Ministral-3B")
+    hosting.deploy(managed)
+    for steps in (1, 2):  # the endpoint is there, then its deployment
+        seen = [hosting.deployment(NAME) for _ in range(6)]
+        assert [one.waiting for one in seen[-3:]] == [True] * 3
+        assert len(azure.requests("PUT", "/onlineEndpoints/")) == steps
+        hosting.deploy(managed)
+    assert {one.path.rpartition("/")[2] for one in azure.requests("PUT", "/onlineEndpoints/")} == {NAME, "main"}
+
+
+def test_asking_again_takes_each_step_once(azure, hosting):
+    managed = DeploymentRequest(NAME, MODEL, "Standard_NC24ads_A100_v4", 1, "Ministral-3B")
+    seen = [hosting.deploy(managed) for _ in range(12)]
+    assert seen[-1].status is READY
+    assert len(azure.requests("PUT", "/onlineEndpoints/")) == 3
+
+
+def test_ours_are_listed_by_how_their_names_begin(azure, hosting, wanted):
+    hosting.deploy(wanted)
+    hosting.deploy(DeploymentRequest("ftb-r1-b-1", "Ministral-3B", "Standard_NC24ads_A100_v4", 1, "Ministral-3B"))
+    hosting.deploy(DeploymentRequest("theirs", MODEL, "serverless", 1, "Ministral-3B"))
+    assert hosting.ours("ftb-r1-") == [NAME, "ftb-r1-b-1"]
+    assert hosting.ours("ftb-r1-t") == [NAME]
+    hosting.undeploy(NAME)
+    assert hosting.ours("ftb-") == ["ftb-r1-b-1"]
+    azure.fault("GET", "/onlineEndpoints", status=200, body={"value": [None, {}, {"name": 7}, {"name": "ftb-"}]})
+    assert hosting.ours("ftb-") == ["ftb-"]
+
+
 def test_a_base_model_is_hosted_by_its_address(azure, hosting):
     hosting.deploy(DeploymentRequest("ftb-r1-b-1", "Ministral-3B", "serverless", 1, "Ministral-3B"))
-    hosting.deploy(DeploymentRequest("ftb-r1-b-2", "Ministral-3B", "Standard_NC24ads_A100_v4", 1, "Ministral-3B"))
-    serverless, online = (azure.workspace.endpoints[f"ftb-r1-b-{n}"].body for n in (1, 2))
+    managed = DeploymentRequest("ftb-r1-b-2", "Ministral-3B", "Standard_NC24ads_A100_v4", 1, "Ministral-3B")
+    while azure.workspace.endpoints.get("ftb-r1-b-2", azure.workspace.endpoints["ftb-r1-b-1"]).deployment is None:
+        hosting.deploy(managed)
+    serverless = azure.workspace.endpoints["ftb-r1-b-1"].body
+    online = azure.workspace.endpoints["ftb-r1-b-2"].deployment
     assert (
         serverless["properties"]["modelSettings"]["modelId"]
         == "azureml://registries/azureml-mistral/models/Ministral-3B"
     )
-    assert online["tags"]["finetune-bot-model"].endswith("/models/Ministral-3B/versions/3")
+    assert online["properties"]["model"].endswith("/models/Ministral-3B/versions/3")
 
 
 def test_asking_again_makes_no_second_one(azure, hosting, wanted):
@@ -138,7 +178,8 @@ def test_an_endpoint_of_somebody_else_gets_no_deployment(azure, hosting):
 
     azure.workspace.endpoints["theirs"] = Endpoint("onlineEndpoints", {"properties": {"traffic": {}}}, "k", looks=9)
     with pytest.raises(InvalidRequest, match="not of our making"):
-        hosting.deployment("theirs")
+        hosting.deploy(DeploymentRequest("theirs", MODEL, "Standard_NC24ads_A100_v4", 1, "Ministral-3B"))
+    assert azure.requests("PUT", "/") == []
 
 
 def test_who_hosts_what(hosting):
@@ -176,8 +217,8 @@ def test_a_refused_question_does_not_cost_the_counts(azure, chat, hosted):
 def test_a_server_of_azures_own_protocol(azure, hosting, chat):
     azure.workspace.creating = azure.workspace.warming = 0
     azure.workspace.speaks = "score"
-    hosting.deploy(DeploymentRequest(NAME, MODEL, "Standard_NC24ads_A100_v4"))
-    assert [hosting.deployment(NAME).status for _ in range(3)][-1] is READY
+    managed = DeploymentRequest(NAME, MODEL, "Standard_NC24ads_A100_v4")
+    assert [hosting.deploy(managed).status for _ in range(4)][-1] is READY
     assert said(chat.stream(QUESTION)) == "You said: hello there"
     asked = azure.requests("POST", "/score")[-1].json()["input_data"]
     assert asked["input_string"][0] == {"role": "system", "content": "s"}

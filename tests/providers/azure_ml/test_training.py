@@ -18,6 +18,7 @@ from providers.errors import (
     RateLimited,
     SubmitUnknown,
     Unavailable,
+    Withdrawn,
 )
 
 PENDING, RUNNING = ProviderJobStatus.PENDING, ProviderJobStatus.RUNNING
@@ -41,6 +42,36 @@ def test_whether_it_was_created_is_not_known(azure, training, request_of, how):
     assert training.find(request_of().key) is None
     assert training.submit(request_of()).status is PENDING
     assert len(azure.workspace.jobs) == 1
+
+
+@pytest.mark.parametrize("body", [b'{"id": "half', [1], {"properties": None}])
+def test_an_answer_that_cannot_be_read_creates_nothing_twice(azure, training, request_of, body):
+    azure.fault("PUT", "/jobs/", status=200, body=body)
+    with pytest.raises(SubmitUnknown):
+        training.submit(request_of())
+    assert len(azure.requests("PUT", "/jobs/")) == 1
+
+
+def test_what_is_withdrawn_before_its_create_call_leaves_nothing_there(azure, training, request_of):
+    there = []
+
+    def withdrawn():
+        there.extend(azure.blobs())
+        raise Withdrawn("Cancelled.")
+
+    with pytest.raises(Withdrawn):
+        training.submit(request_of(), withdrawn)
+    assert there
+    assert azure.blobs() == []
+    assert azure.requests("PUT", "/jobs/") == []
+
+
+def test_a_model_without_a_name_has_succeeded_all_the_same(azure, training, request_of):
+    job = training.submit(request_of())
+    azure.fault("GET", "/jobs/", status=200, body={"properties": {"status": "Completed", "outputs": {}}})
+    seen = training.poll(job.id)
+    assert (seen.status, seen.tuned_model, seen.error) == (ProviderJobStatus.SUCCEEDED, None, None)
+    assert seen.stage == "waiting for the model's name"
 
 
 def test_a_refused_creation_is_no_unknown_one(azure, training, request_of):
@@ -133,8 +164,8 @@ def test_azure_knows_no_other_states():
     [
         ({"status": None, "tags": None, "fineTuningDetails": None, "outputs": None}, ProviderJobStatus.UNKNOWN),
         ({"status": "x" * 5000}, ProviderJobStatus.UNKNOWN),
-        ({"status": "Completed", "outputs": {"registered_model": {"assetName": "../x"}}}, ProviderJobStatus.FAILED),
-        ({"status": "Completed", "outputs": None}, ProviderJobStatus.FAILED),
+        ({"status": "Completed", "outputs": {"registered_model": {"assetName": "../x"}}}, ProviderJobStatus.SUCCEEDED),
+        ({"status": "Completed", "outputs": None}, ProviderJobStatus.SUCCEEDED),
         ({"status": ["Running"]}, ProviderJobStatus.UNKNOWN),
     ],
 )

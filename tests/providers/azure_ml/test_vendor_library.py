@@ -158,8 +158,8 @@ def test_the_librarys_own_client_reads_what_the_stand_in_answers(azure, training
     assert client.workspaces.get(azure.workspace.name).location == "eastus"
     azure.workspace.creating = 0
     for endpoint, tier in (("ftb-one", "serverless"), ("ftb-two", "Standard_NC24ads_A100_v4")):
-        hosting.deploy(DeploymentRequest(endpoint, done.tuned_model, tier))
-        hosting.deployment(endpoint)
+        for _ in range(2):  # the endpoint, then the machine in it
+            hosting.deploy(DeploymentRequest(endpoint, done.tuned_model, tier))
     assert client.serverless_endpoints.get("ftb-one").scoring_uri == "https://ftb-one.eastus.models.ai.azure.com"
     assert client.serverless_endpoints.get_keys("ftb-one").primary_key == "canary-key-ftb-one"
     assert client.online_endpoints.get("ftb-two").traffic == {"main": 0}

@@ -376,3 +376,18 @@ def test_no_secret_is_in_the_log(azure, settings, wanted, caplog):
     assert caplog.records
     for secret in (KEY, SECRET, *azure.entra.tokens):
         assert secret not in caplog.text
+
+
+def test_ours_are_listed_by_how_their_names_begin(azure, hosting, wanted):
+    assert hosting.ours("ftb-") == []
+    hosting.deploy(wanted)
+    until_ready(hosting)
+    other = replace(wanted, name="ftb-r2-t-0", tier="Standard")
+    hosting.deploy(other)
+    assert hosting.ours("ftb-r1-") == [NAME]
+    assert sorted(hosting.ours("ftb-")) == [NAME, "ftb-r2-t-0"]  # what is being made counts
+    hosting.undeploy(NAME)
+    assert hosting.ours("ftb-") == ["ftb-r2-t-0"]
+    azure.fault("GET arm:/deployments", status=403, body={"error": {"code": "AuthorizationFailed", "message": "no"}})
+    with pytest.raises(NotAllowed):
+        hosting.ours("ftb-")

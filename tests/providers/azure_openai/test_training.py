@@ -19,6 +19,7 @@ from providers.errors import (
     RateLimited,
     SubmitUnknown,
     Unavailable,
+    Withdrawn,
 )
 from tests.contracts.azure_openai import KEY, SECRET
 from tests.providers.azure_openai.conftest import BASE
@@ -161,11 +162,13 @@ def test_one_that_ended_is_found_by_its_models_name(azure, by_key, request_of):
         ({"status": 400, "message": "bad"}, InvalidRequest),
         ({"status": 401}, NotAllowed),
         ({"status": 403}, NotAllowed),
-        ({"status": 409}, Unavailable),
+        ({"status": 409}, SubmitUnknown),
         ({"status": 429, "headers": {"retry-after": "7"}}, RateLimited),
         ({"status": 429, "headers": {"retry-after": "300"}}, RateLimited),
         ({"status": 500}, SubmitUnknown),
-        ({"status": 503}, Unavailable),
+        ({"status": 503}, SubmitUnknown),
+        ({"status": 520}, SubmitUnknown),
+        ({"status": 529}, SubmitUnknown),
         ({"cut": "before"}, SubmitUnknown),
         ({"cut": "middle"}, SubmitUnknown),
         ({"malformed": True}, SubmitUnknown),
@@ -180,6 +183,20 @@ def test_trouble_with_creating_is_never_answered_by_creating_again(azure, by_key
     assert len(azure.plane.calls(CREATE)) == 1
     if kind is RateLimited:
         assert caught.value.retry_after == float(fault["headers"]["retry-after"])
+
+
+def test_what_is_withdrawn_before_its_create_call_leaves_nothing_there(azure, by_key, request_of):
+    routes = []
+
+    def withdrawn():
+        routes.extend(one["route"] for one in azure.plane.calls())
+        raise Withdrawn("Cancelled.")
+
+    with pytest.raises(Withdrawn):
+        by_key.submit(request_of(), withdrawn)
+    assert "POST /files" in routes
+    assert not azure.plane.calls(CREATE)
+    assert not azure.account.files
 
 
 def test_a_sign_in_that_fails_before_the_create_call_sends_nothing(azure, settings, request_of):

@@ -111,6 +111,29 @@ def test_every_error_class_of_the_http_library_is_mapped():
         assert CANARY not in f"{problem!r}{problem.detail}"
 
 
+@pytest.mark.parametrize(
+    ("help_text", "status", "message", "words"),
+    [
+        ("An admin renews it: /finetune keys", 401, "Incorrect API key",
+         "OpenAI refuses our credentials. An admin renews it: /finetune keys. OpenAI says: “Incorrect API key”"),
+        ("Renew them.", 401, None, "OpenAI refuses our credentials. Renew them."),
+        ("", 401, f"No {CANARY}", "OpenAI refuses our credentials. OpenAI says: “No [secret]”"),
+        ("", 400, "epochs <b>too\nhigh</b>", "OpenAI rejects what was asked. OpenAI says: “epochs <b>too high</b>”"),
+        ("", 404, "", "OpenAI does not have this model."),
+    ],
+)  # fmt: skip
+def test_the_vendors_own_words_are_marked_as_its_own(help_text, status, message, words):
+    vendor = Vendor("OpenAI", "https://example.com/account", help_text, (CANARY,))
+    assert translate(refusal(status, {"message": message}), vendor).user_message == words
+
+
+def test_why_no_job_was_created_quotes_the_vendors_words_and_not_the_librarys():
+    error = refusal(403, {"message": "Fine-tuning is winding down.", "code": "not_allowed"})
+    said = refused_creation(error, VENDOR).user_message
+    assert said.endswith("at another provider. OpenAI says: “Fine-tuning is winding down.”")
+    assert "Error code" not in said
+
+
 @pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached"])
 @pytest.mark.parametrize("field", ["code", "type"])
 def test_no_money_is_no_rate_limit(code, field):

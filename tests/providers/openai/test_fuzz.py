@@ -1,6 +1,7 @@
 """Whatever a vendor answers: a poll ends with a job or with a ProviderError, in time."""
 
 import json
+import re
 import time
 from copy import deepcopy
 
@@ -98,7 +99,9 @@ def check(job):
         return
     assert isinstance(job, ProviderJob)
     assert isinstance(job.status, ProviderJobStatus)
-    assert (job.status is ProviderJobStatus.SUCCEEDED) is bool(job.tuned_model)
+    assert job.status is ProviderJobStatus.SUCCEEDED or job.tuned_model is None
+    ids = [job.id, *filter(None, (job.tuned_model, *(one.id for one in job.events)))]
+    assert all(re.fullmatch(r"[!-~]{1,256}", one) for one in ids)
     assert job.step >= 0
     texts = [job.vendor_status, job.error or "", *(one.message for one in job.events)]
     assert all(one.isprintable() and len(one) <= 1000 for one in texts)

@@ -15,7 +15,9 @@ from providers.errors import (
     RateLimited,
     SubmitUnknown,
     Unavailable,
+    Withdrawn,
 )
+from tests.contracts.stand_in_account import Problem
 from tests.providers.openai.conftest import GRADER
 
 CREATE = "POST /fine_tuning/jobs"
@@ -90,14 +92,80 @@ def test_a_create_call_whose_answer_is_lost_is_adopted_and_never_repeated(scene,
     assert scene.server.account.files  # the job needs them
 
 
-@pytest.mark.parametrize(
-    "fault", [{"cut": "before"}, {"status": 500}, {"status": 502}, {"status": 504}, {"status": 408}]
-)
+IN_DOUBT = (408, 409, 500, 502, 503, 504, 520, 524, 529)
+
+
+@pytest.mark.parametrize("fault", [{"cut": "before"}, *({"status": one} for one in IN_DOUBT)])
 def test_a_create_call_that_may_have_arrived_is_not_repeated(scene, fault):
     scene.server.fault(CREATE, times=None, **fault)
     with pytest.raises(SubmitUnknown):
         scene.training().submit(scene.request())
     assert len(scene.server.calls(CREATE)) == 1
+    assert scene.server.account.files  # a job may use them
+
+
+@pytest.mark.parametrize("status", IN_DOUBT)
+def test_a_job_that_was_created_behind_an_error_is_adopted(scene, monkeypatch, status):
+    create = scene.server.account.create_job
+
+    def and_break(request):
+        create(request)
+        raise Problem(status, "The gateway lost patience.")
+
+    monkeypatch.setattr(scene.server.account, "create_job", and_break)
+    training = scene.training()
+    with pytest.raises(SubmitUnknown):
+        training.submit(scene.request())
+    (there,) = scene.server.account.jobs
+    assert training.find("run-1").id == there
+    assert training.submit(scene.request()).id == there
+    assert len(scene.server.calls(CREATE)) == 1
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "ftjob 1", "ftjob-1\x00", "ftjob-1\n", "ftjob-ü", "\ud800", "x" * 257, 7, None, ["x"]]
+)
+def test_a_job_whose_id_is_none_is_not_known_to_be_there(scene, bad):
+    scene.server.fault(CREATE, answer={"id": bad, "status": "created"})
+    with pytest.raises(SubmitUnknown):
+        scene.training().submit(scene.request())
+    assert len(scene.server.calls(CREATE)) == 1
+
+
+def test_who_is_asked_before_the_create_call_is_asked_when_everything_is_there(scene):
+    asked = []
+
+    def about_to_create():
+        asked.append(scene.routes())
+
+    job = scene.training().submit(scene.request(), about_to_create)
+    (before,) = asked
+    assert "POST /files" in before
+    assert before[-1] == "GET /files/{id}"
+    assert scene.routes()[len(before) :] == [CREATE]
+    assert scene.training().submit(scene.request(), about_to_create).id == job.id
+    assert len(asked) == 1  # what is there already is not created
+
+
+def test_what_is_withdrawn_before_its_create_call_leaves_nothing_there(scene):
+    def withdrawn():
+        raise Withdrawn("Cancelled.")
+
+    with pytest.raises(Withdrawn):
+        scene.training().submit(scene.request(), withdrawn)
+    assert not scene.server.calls(CREATE)
+    assert not scene.server.account.files
+
+
+def test_what_stops_for_another_reason_leaves_the_files_to_the_next_attempt(scene):
+    def lost():
+        raise RuntimeError("the lease is lost")
+
+    with pytest.raises(RuntimeError):
+        scene.training().submit(scene.request(), lost)
+    assert not scene.server.calls(CREATE)
+    assert scene.training().submit(scene.request()).id
+    assert len(scene.server.calls("POST /files")) == 1
 
 
 def test_a_create_call_that_is_not_answered_in_time(scene, monkeypatch):
@@ -123,13 +191,12 @@ def test_nobody_there_is_no_doubt(scene):
     [
         ({"status": 429, "headers": {"retry-after": "300"}}, RateLimited, 300),
         ({"status": 429, "headers": {"retry-after": "2"}}, RateLimited, 2),
-        ({"status": 503, "headers": {"retry-after": "5"}}, Unavailable, 5),
         ({"status": 429, "code": "insufficient_quota"}, NotAllowed, None),
         ({"status": 403}, NotAllowed, None),
         ({"status": 401}, NotAllowed, None),
         ({"status": 400}, InvalidRequest, None),
         ({"status": 404}, NotFound, None),
-        ({"status": 409}, Unavailable, None),
+        ({"status": 422}, InvalidRequest, None),
     ],
 )
 def test_a_refused_create_call_is_asked_once_and_says_why(scene, fault, kind, wait):

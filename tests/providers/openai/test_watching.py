@@ -162,16 +162,44 @@ def test_nearly_everything_may_be_null(scene, training, job_id):
     assert training.poll(job_id).error == "x"
 
 
-def test_a_model_without_a_name_yet_is_waited_for_but_not_for_ever(scene, training, job_id):
+@pytest.mark.parametrize("name", [None, "", 7, "ft:a b", "ft:a\x00", "ft:ü", "x" * 257])
+def test_a_model_without_a_name_has_succeeded_all_the_same(scene, training, job_id, name):
     scene.server.advance(job_id, "succeeded")
-    scene.server.change(job_id, fine_tuned_model=None)
+    scene.server.change(job_id, fine_tuned_model=name, finished_at=time.time() - 3600)
     job = training.poll(job_id)
-    assert (job.status, job.stage) == (ProviderJobStatus.RUNNING, "waiting for the model's name")
-    for finished in (time.time() - 3600, None):
-        scene.server.change(job_id, finished_at=finished)
-        job = training.poll(job_id)
-        assert job.status is ProviderJobStatus.FAILED
-        assert "names no model" in job.error
+    assert (job.status, job.tuned_model, job.error) == (ProviderJobStatus.SUCCEEDED, None, None)
+    assert job.stage == "waiting for the model's name"
+
+
+@pytest.mark.parametrize("bad", ["e v", "e\x00", "ü", "\ud800", "x" * 257])
+def test_an_event_whose_id_is_none_has_none_and_comes_once(scene, training, job_id, bad):
+    job = scene.server.account.jobs[job_id]
+    job.say("strange")
+    job.events[-1]["id"], job.events[-1]["created_at"] = bad, 2_000_000_000
+    seen = training.poll(job_id)
+    assert [(one.id, one.message) for one in seen.events][-1] == ("", "strange")
+    assert seen.cursor.isascii()
+    assert seen.cursor.isprintable()
+    again = training.poll(job_id, seen.cursor)
+    assert (again.events, again.cursor) == ((), seen.cursor)
+    job.say("usual")
+    job.events[-1]["created_at"] = 2_000_000_001
+    assert [one.message for one in training.poll(job_id, seen.cursor).events] == ["usual"]
+
+
+def test_an_event_with_neither_id_nor_time_is_left_out_and_hides_no_other(scene, training, job_id):
+    job = scene.server.account.jobs[job_id]
+    job.say("usual")
+    job.say("lost")
+    job.events[-1] |= {"id": "\x00", "created_at": None}
+    assert [one.message for one in training.poll(job_id).events][-1] == "usual"
+
+
+@pytest.mark.parametrize("bad", ["ftjob 1", "ftjob-\x00", "x" * 257])
+def test_a_job_whose_id_is_none_cannot_be_read(scene, training, job_id, bad):
+    scene.server.change(job_id, id=bad)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        training.poll(job_id)
 
 
 def test_the_vendors_error_is_cleaned(scene, training, job_id):

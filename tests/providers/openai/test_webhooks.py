@@ -55,7 +55,9 @@ def test_events_about_something_else_name_no_job(kind):
     assert (event.type, event.job_id) == (kind, None)
 
 
-@pytest.mark.parametrize("data", [[], "x", {}, {"id": None}, {"id": 7}, {"id": ""}, {"id": "x" * 1000}])
+@pytest.mark.parametrize(
+    "data", [[], "x", {}, {"id": None}, {"id": 7}, {"id": ""}, {"id": "x" * 1000}, {"id": "a\x00"}, {"id": "a b"}]
+)
 def test_events_without_a_job(data):
     body, headers = delivery(data=data)
     assert read(body, headers, SECRET).job_id is None

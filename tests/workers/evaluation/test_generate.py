@@ -109,3 +109,25 @@ def test_what_is_refused_is_an_empty_answer_unless_everything_is():
         list(generate.answers(Limited([], refused=everything), "m", PROMPTS, 33))
     known = list(generate.answers(Limited([], refused=everything), "m", PROMPTS, 33, is_known=True))
     assert len(known) == 40
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kept"),
+    [
+        (["\ud83d", "\ude00 ok"], "😀 ok"),  # one character that came in two pieces
+        (["a\udc00b\ud83d"], "a\ufffdb\ufffd"),
+        (["a\x00b"], "ab"),
+        (["é", "\u0301"], "é\u0301"),
+    ],
+)
+@pytest.mark.parametrize(("told", "counted"), [(-5, 0), (10**30, 2**31 - 1), (7, 7), (None, 0)])
+def test_an_answer_is_what_a_database_holds(pieces, kept, told, counted):
+    class Odd:
+        def stream(self, _request):
+            yield from (ChatChunk(text=one) for one in pieces)
+            yield ChatChunk(finish_reason="\udc00\x00" + "x" * 99, prompt_tokens=told, completion_tokens=told)
+
+    (answer,) = generate.answers(Odd(), "m", {0: PROMPTS[0]}, 33)
+    assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == (kept, counted, counted)
+    assert answer.finish_reason == "\ufffd" + "x" * (generate.LONGEST_REASON - 1)
+    assert answer.text.encode()

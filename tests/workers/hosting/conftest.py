@@ -35,12 +35,19 @@ CREDENTIALS = {
 }  # fmt: skip
 
 
+BY_THE_HOUR = [HostingTier("GlobalStandard", "Global Standard", for_base_models=True)]
+"""A vendor's tiers without one that it ends by itself."""
+
+
 class Killed(BaseException):
     """The process died here."""
 
 
 class Cloud:
-    """A vendor's deployments by name. Creating takes `slow` looks, deleting `slow_end`; both may go wrong."""
+    """A vendor's deployments by name. Creating takes `slow` looks, deleting `slow_end`; both may go wrong.
+
+    After that it waits to be asked for `further` steps more. Looking passes its time, and changes nothing else.
+    """
 
     def __init__(self):
         self.there: dict[str, dict] = {}
@@ -50,7 +57,8 @@ class Cloud:
             HostingTier("DeveloperTier", "Developer", lives_hours=24.0),
             HostingTier("GlobalStandard", "Global Standard", for_base_models=True),
         ]
-        self.slow, self.slow_end = 1, 1
+        self.slow, self.slow_end, self.further = 1, 1, 0
+        self.effects: list[tuple[str, str]] = []  # whatever was begun there: "made", "step", "deleting"
         self.trouble: dict[str, list[Exception]] = {}
         self.noise = ""  # after whatever it says
         self.broken: set[str] = set()  # models that cannot be hosted
@@ -62,8 +70,15 @@ class Cloud:
     def deploy(self, request):
         self._asked("deploy", request.name)
         if request.name not in self.there:
-            self.there[request.name] = {"state": "creating", "left": self.slow, "request": request}
+            self.there[request.name] = {
+                "state": "creating", "left": self.slow, "request": request, "further": self.further
+            }  # fmt: skip
             self.named.append(request.name)
+            self.effects.append(("made", request.name))
+        elif self.there[request.name]["state"] == "waiting":
+            one = self.there[request.name]
+            one |= {"state": "creating", "left": self.slow, "further": one["further"] - 1}
+            self.effects.append(("step", request.name))
         self.step("after deploy")
         return Deployment(request.name, DeploymentStatus.CREATING, vendor_status=f"Accepted{self.noise}")
 
@@ -77,23 +92,29 @@ class Cloud:
             if one["request"].model in self.broken:
                 return Deployment(name, DeploymentStatus.FAILED, error=f"InsufficientQuota{self.noise}")
             if one["left"] < 0:
-                one["state"] = "ready"
+                one["state"] = "waiting" if one["further"] else "ready"
         self._move(name)
         one = self.there.get(name)
         if one is None:
             return Deployment(name, DeploymentStatus.GONE)
-        status = f"{one['state']}{self.noise}"
-        return Deployment(name, DeploymentStatus(one["state"]), target=name, vendor_status=status)
+        said, waits = f"{one['state']}{self.noise}", one["state"] == "waiting"
+        status = DeploymentStatus("creating" if waits else one["state"])
+        return Deployment(name, status, target=name, vendor_status=said, waiting=waits)
 
     def undeploy(self, name):
         self._asked("undeploy", name)
         one = self.there.get(name)
         if one is not None and one["state"] != "deleting":
             one |= {"state": "deleting", "left": self.slow_end}
+            self.effects.append(("deleting", name))
         self._move(name)
         self.step("after undeploy")
         status = DeploymentStatus.DELETING if name in self.there else DeploymentStatus.GONE
         return Deployment(name, status, vendor_status=f"Deleting{self.noise}")
+
+    def ours(self, prefix):
+        self._asked("ours", prefix)
+        return [name for name, one in self.there.items() if name.startswith(prefix) and one["state"] != "deleting"]
 
     def _move(self, name):
         one = self.there.get(name, {"state": ""})
@@ -122,6 +143,9 @@ class Registry:
     """Stands where the registry stands."""
 
     cloud: Cloud
+
+    def has(self, _name, side):
+        return side in {"hosting", "chat"}
 
     def hosting(self, _name, _credentials):
         return self.cloud

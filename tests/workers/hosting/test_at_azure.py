@@ -48,8 +48,9 @@ def at_azure(scene, azure, tmp_path):
 
 def test_hosted_asked_deleted_and_deployed_again(at_azure, azure):
     row = at_azure.hosted()
-    assert (row.status, row.tier, row.price_per_hour) == (LeaseStatus.READY, "GlobalStandard", 1.7)
-    assert azure.arm.deployments[row.name].sku == {"name": "GlobalStandard", "capacity": 10}
+    assert (row.status, row.tier, row.price_per_hour) == (LeaseStatus.READY, "DeveloperTier", 0.0)
+    assert row.lives_until == pytest.approx(row.created_at + 24 * 3600)
+    assert azure.arm.deployments[row.name].sku == {"name": "DeveloperTier", "capacity": 10}
     assert list(azure.arm.deployments) == [row.name]
     with at_azure.db.write() as session:
         turn = chat.receive(session, TUNER, thread_ts="1.1", message_ts="2.1", text="q")
@@ -64,6 +65,32 @@ def test_hosted_asked_deleted_and_deployed_again(at_azure, azure):
         hosting.end(session, TUNER, at_azure.row().id)
     at_azure.work(soon=10**6)
     assert azure.arm.deployments == {}
+
+
+def test_hosted_longer_than_azure_lets_the_first_tier_live(at_azure, azure):
+    row = at_azure.hosted()
+    with at_azure.db.write() as session:
+        assert hosting.keep(session, TUNER, row.id).ends_at == row.lives_until
+        hosting.host_longer(session, TUNER, row.id)
+    at_azure.work(soon=300)
+    longer = at_azure.row()
+    assert (longer.status, longer.tier, longer.price_per_hour) == (LeaseStatus.READY, "GlobalStandard", 1.7)
+    assert longer.lives_until is None
+    assert [(name, one.sku["name"]) for name, one in azure.arm.deployments.items()] == [(longer.name, "GlobalStandard")]
+    assert not at_azure.asleep()
+    with at_azure.db.write() as session:
+        turn = chat.receive(session, TUNER, thread_ts="1.1", message_ts="2.1", text="q")
+    assert "".join(one.text for one in chat.answer(at_azure.context, turn.id)) == "a"
+
+
+def test_a_tuned_model_that_costs_by_the_hour_from_the_first(at_azure, azure):
+    with at_azure.db.write() as session:
+        run = session.get_one(Run, at_azure.run_id)
+        run.base_model = "gpt-35-turbo-0125"
+        session.add(run)
+    row = at_azure.hosted()
+    assert (row.tier, row.price_per_hour, row.lives_until) == ("Standard", 1.87, None)
+    assert azure.arm.deployments[row.name].sku == {"name": "Standard", "capacity": 10}
 
 
 def test_lost_answers_and_conflicts_make_no_second_deployment(at_azure, azure):

@@ -173,9 +173,10 @@ def again(scene):
     return forget
 
 
+@pytest.mark.parametrize("further", [0, 1], ids=["at once", "in steps"])
 @pytest.mark.parametrize("story", [STORY, CANCELLED], ids=["story", "cancelled"])
-def test_killed_between_any_two_steps(scene, again, story, request):
-    scene.cloud.slow = scene.cloud.slow_end = 0
+def test_killed_between_any_two_steps(scene, again, story, further):
+    scene.cloud.slow, scene.cloud.slow_end, scene.cloud.further = 0, 0, further
     steps = play(scene, story, at=0).steps
     over(scene)
     assert steps > 40

@@ -6,10 +6,10 @@ import pytest
 from sqlmodel import select
 
 from providers.base import HostingTier
-from tests.workers.hosting.conftest import ADMIN, GUEST, SOMEBODY, TUNER
+from tests.workers.hosting.conftest import ADMIN, BY_THE_HOUR, GUEST, SOMEBODY, TUNER
 from workers import chat, hosting
 from workers.errors import NotAllowed, NotFound
-from workers.hosting import models, serving
+from workers.hosting import models, people, serving
 from workers.rights import Actor
 from workers.run_status import RunStatus
 from workers.tables import (
@@ -80,6 +80,7 @@ def test_unused_it_is_deleted_at_the_end_and_the_thread_is_told(scene):
 
 
 def test_what_is_in_use_gets_an_hour_more_for_a_day_at_most(scene):
+    scene.cloud.tiers_of = BY_THE_HOUR
     scene.hosted()
     scene.pass_hours(4.01)
     hours = 0
@@ -117,6 +118,66 @@ def test_the_vendors_own_end_caps_everything(scene):
 
 
 @ONE_DATABASE
+def test_kept_it_ends_when_the_vendor_ends_it(scene):
+    row = scene.hosted()
+    assert not people.is_at_vendors_end(row)
+    scene.pass_hours(3.7)
+    scene.tend()
+    kept = act(scene, hosting.keep, TUNER, row.id)
+    assert kept.ends_at == kept.lives_until == pytest.approx(kept.created_at + 24 * HOUR)
+    assert people.is_at_vendors_end(kept)
+    assert act(scene, hosting.keep, TUNER, row.id).ends_at == kept.ends_at
+    assert [one.verb for one in scene.rows(AuditEntry)] == ["keep_hosted"]
+
+
+def test_what_the_vendor_would_end_is_hosted_by_the_hour_by_one_click(scene):
+    row = scene.hosted()
+    with scene.db.read() as session:
+        offer = hosting.longer_tier(session, row)
+        assert (offer.tier, offer.hosting_per_hour) == ("globalStandard", 1.7)
+    made = act(scene, hosting.host_longer, TUNER, row.id)
+    assert (made.tier, made.price_per_hour, made.endpoint_id) == ("globalStandard", 1.7, scene.endpoint.id)
+    with pytest.raises(NotFound, match="over already"):
+        act(scene, hosting.host_longer, TUNER, row.id)
+    assert scene.asleep()
+    scene.work(soon=300)
+    longer = scene.row()
+    assert (longer.id, longer.tier, longer.lives_until) == (made.id, "GlobalStandard", None)
+    assert list(scene.cloud.there) == [longer.name]
+    assert not scene.asleep()
+    act(scene, hosting.keep, TUNER, longer.id)
+    assert left(scene) == pytest.approx(24, abs=0.01)
+    with pytest.raises(NotFound, match="no other way"):
+        act(scene, hosting.host_longer, TUNER, longer.id)
+    act(scene, hosting.end, TUNER, longer.id)
+    act(scene, hosting.wake, TUNER, scene.endpoint.id)  # for the price that the button has
+    assert (scene.row().tier, scene.row().price_per_hour) == ("GlobalStandard", 1.7)
+
+
+@ONE_DATABASE
+def test_a_longer_hosting_that_fails_leaves_the_first_way_open(scene):
+    row = scene.hosted()
+    scene.cloud.broken = {"ft-model"}
+    act(scene, hosting.host_longer, TUNER, row.id)
+    scene.work(soon=300)
+    assert scene.asleep()
+    assert "InsufficientQuota" in scene.said("problem")[0].data["text"]
+    scene.cloud.broken = set()
+    act(scene, hosting.wake, TUNER, scene.endpoint.id)
+    scene.work(soon=300)
+    assert scene.row().tier == "DeveloperTier"
+    assert not scene.asleep()
+
+
+@ONE_DATABASE
+def test_where_the_vendor_ends_nothing_nothing_longer_is_offered(scene):
+    scene.cloud.tiers_of = BY_THE_HOUR
+    scene.hosted()
+    with scene.db.read() as session:
+        assert hosting.longer_tier(session, scene.row()) is None
+
+
+@ONE_DATABASE
 def test_a_model_that_is_being_compared_is_not_taken_away(scene):
     scene.begin()
     scene.work("host_model")
@@ -132,6 +193,7 @@ def test_a_model_that_is_being_compared_is_not_taken_away(scene):
 
 
 def test_kept_for_a_day_from_now_once(scene):
+    scene.cloud.tiers_of = BY_THE_HOUR
     scene.hosted()
     scene.pass_hours(3.7)
     scene.tend()
@@ -236,7 +298,7 @@ def test_clicks_of_many_at_once_are_one_effect(scene):
 @pytest.mark.parametrize("actor", [SOMEBODY, GUEST, Actor("T2", "U1", "C1"), Actor("T1", "U1", "C2")])
 def test_others_change_nothing(scene, actor):
     row = scene.hosted()
-    for do in (hosting.keep, hosting.end):
+    for do in (hosting.keep, hosting.end, hosting.host_longer):
         with pytest.raises((NotAllowed, NotFound)):
             act(scene, do, actor, row.id)
     assert left(scene) == pytest.approx(4, abs=0.01)

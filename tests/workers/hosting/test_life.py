@@ -6,10 +6,11 @@ import pytest
 
 from providers.base import HostingTier
 from providers.errors import NotAllowed, RateLimited, Unavailable
-from tests.workers.hosting.conftest import TUNER
+from tests.workers.hosting.conftest import BY_THE_HOUR, TUNER
 from workers import hosting
 from workers.hosting import models
 from workers.jobs import hosting as jobs
+from workers.jobs import runner
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
 from workers.tables import HostedModel, LeaseStatus, Run, Task, TaskStatus
@@ -36,7 +37,50 @@ def test_names_are_short_unique_and_not_the_teams_words(scene):
     scene.begin()
     made = [one.name for one in scene.rows()]
     assert len(set(made)) == 2
-    assert all(re.fullmatch(rf"ftb-r{scene.run_id}-[tb]-[0-9a-f]{{10}}", one) and len(one) <= 32 for one in made)
+    shape = rf"ftb-[0-9a-f]{{6}}-r{scene.run_id}-[tb]-[0-9a-f]{{8}}"
+    assert all(re.fullmatch(shape, one) and len(one) <= 24 + len(str(scene.run_id)) for one in made)
+
+
+def test_when_the_vendor_was_first_asked_is_known_and_that_it_never_was(scene):
+    scene.begin()
+    seen = []
+    scene.cloud.step = lambda where: seen.append(scene.row().asked_at) if where == "before deploy" else None
+    scene.work()
+    row = scene.row()
+    assert seen[0] is not None  # noted before it hears of it
+    assert row.created_at <= row.asked_at <= row.ready_at
+    with scene.db.write() as session:
+        never = models.ask(session, session.get_one(Run, scene.run_id), "checked", "m")
+        models.end(session, never)
+    scene.work(soon=10**6)
+    assert scene.rows(id=never.id)[0].asked_at is None
+
+
+def test_what_a_vendor_does_in_steps_is_asked_for_step_by_step(scene):
+    scene.cloud.further = 2
+    scene.begin()
+    scene.work(rounds=20)
+    name = scene.row().name
+    assert scene.row().status is LeaseStatus.READY
+    assert [what for what, which in scene.cloud.effects if which == name] == ["made", "step", "step"]
+
+
+def test_what_is_to_end_gets_no_further_step(scene):
+    scene.cloud.further = 1
+    scene.begin()
+    task = scene.rows(Task, kind="host_model", subject_id=scene.row().id)[0]
+    for _ in range(3):
+        runner.carry(scene.context, task.id, task.attempt)
+        task = scene.rows(Task, id=task.id)[0]
+    name = scene.row().name
+    assert scene.cloud.there[name]["state"] == "creating"
+    with scene.db.write() as session:
+        lifecycle.cancel(session, TUNER, scene.run_id)
+    scene.cloud.trouble["undeploy"] = [Unavailable("down"), Unavailable("down")]  # so it is looked at first
+    scene.tend()
+    scene.work(soon=300, rounds=20)
+    assert [what for what, which in scene.cloud.effects if which == name] == ["made", "step", "deleting"]
+    assert scene.cloud.there == {}
 
 
 def test_both_models_are_hosted_then_the_comparison_begins(scene):
@@ -44,7 +88,8 @@ def test_both_models_are_hosted_then_the_comparison_begins(scene):
     scene.work()
     run, row, base = scene.run, scene.row(), scene.row("base")
     assert (row.status, base.status) == (LeaseStatus.READY, LeaseStatus.READY)
-    assert (row.tier, row.price_per_hour, row.capacity) == ("GlobalStandard", 1.7, 10)
+    assert (row.tier, row.price_per_hour, row.capacity) == ("DeveloperTier", 0.0, 10)
+    assert row.lives_until == pytest.approx(row.created_at + 24 * 3600)
     assert "Azure Retail Prices" in row.price_words
     assert (base.tier, base.price_per_hour) == ("GlobalStandard", 0.0)
     assert row.ends_at == pytest.approx(row.ready_at + 4 * 3600)
@@ -129,13 +174,30 @@ def test_refused_rights_are_said_at_once(scene):
 
 
 @ONE_DATABASE
+def test_a_tier_by_the_hour_notes_its_price_and_has_no_end_of_its_own(scene):
+    scene.cloud.tiers_of = BY_THE_HOUR
+    scene.begin()
+    scene.work()
+    row = scene.row()
+    assert (row.tier, row.price_per_hour, row.lives_until) == ("GlobalStandard", 1.7, None)
+
+
+@ONE_DATABASE
+def test_a_tier_that_the_price_list_does_not_have_costs_nobody_knows_what(scene):
+    scene.cloud.tiers_of = [HostingTier("Tomorrow", "Tomorrow", for_base_models=True)]
+    scene.begin()
+    scene.work()
+    row = scene.row()
+    assert (row.tier, row.price_per_hour, row.price_words) == ("Tomorrow", None, "")
+
+
+@ONE_DATABASE
 def test_only_what_takes_a_base_model_hosts_one(scene):
     scene.cloud.tiers_of = [HostingTier("DeveloperTier", "Developer", lives_hours=24.0)]
     scene.begin()
     scene.work(soon=300)
     row = scene.row()
-    assert (row.tier, row.price_per_hour, row.price_words) == ("DeveloperTier", None, "")
-    assert row.lives_until == pytest.approx(row.created_at + 24 * 3600)
+    assert (row.tier, row.status) == ("DeveloperTier", LeaseStatus.READY)
     assert "no way to host the base model" in scene.row("base").problem
 
 
@@ -206,7 +268,12 @@ def test_however_a_run_ends_badly_nothing_stays_hosted(scene, status):
     assert {one.status for one in scene.rows()} == {LeaseStatus.ENDED}
 
 
-def test_ending_goes_on_through_outages_and_is_told(scene):
+@pytest.mark.parametrize(
+    ("tiers", "said"),
+    [(None, "could not be deleted yet. The vendor is away."), ("hourly", "so it may still cost $1.70/h. The vendor")],
+)
+def test_ending_goes_on_through_outages_and_is_told(scene, tiers, said):
+    scene.cloud.tiers_of = BY_THE_HOUR if tiers else scene.cloud.tiers_of
     row = scene.hosted()
     scene.cloud.trouble["undeploy"] = [Unavailable("The vendor is away.")] * 3
     with scene.db.write() as session:
@@ -221,7 +288,7 @@ def test_ending_goes_on_through_outages_and_is_told(scene):
     scene.once("unhost_model")
     (told,) = [one for one in scene.said("problem") if "still hosted" in one.data["title"]]
     assert row.name in told.data["text"]
-    assert "$1.70/h" in told.data["text"]
+    assert said in told.data["text"]
     assert "Azure OpenAI" in told.data["text"]
     assert told.revision == 1
     scene.work("unhost_model", soon=10**6)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from providers.base import ChatChunk, ProviderJob, ProviderJobStatus
+from providers.base import ChatChunk, ProviderJob, ProviderJobStatus, nobody_objects
 from workers.context import Context
 from workers.jobs import runner
 from workers.rights import Actor
@@ -28,6 +28,7 @@ class ScriptedTraining:
     def __init__(self):
         self.job = ProviderJob("job-1", ProviderJobStatus.RUNNING, stage="training", step=1, total_steps=9, cursor="1")
         self.found: list = []
+        self.uploading: Callable[[], None] = nobody_objects
         self.submitted: list = []
         self.polled: list = []
         self.calls: list[str] = []
@@ -44,9 +45,11 @@ class ScriptedTraining:
             raise answer
         return answer
 
-    def submit(self, request):
+    def submit(self, request, about_to_create=nobody_objects):
         self.requests.append(request)
         self.lines = [json.loads(line) for line in request.train_path.read_text().splitlines()]
+        self.uploading()
+        about_to_create()
         job = self._next("submit", self.submitted)
         self._cancelled = False
         self.alive += 1

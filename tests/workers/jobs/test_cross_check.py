@@ -16,6 +16,7 @@ from workers.tables import Announcement, Dataset, Endpoint, Evaluation, Run, Tas
 
 pytestmark = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 COUNT = 20
+NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "dollars": 0.0}
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +135,7 @@ def test_a_short_run_that_does_not_come_to_its_end_leaves_a_model_and_no_claim(d
         for part in parts:
             lifecycle.cancel(session, TUNER, part.id)
     assert carry("evaluate", run.id).status is TaskStatus.DONE
-    assert rows(db, Evaluation)[0].summary == {"problem": comparison.CHECK_FAILED}
+    assert rows(db, Evaluation)[0].summary == {"problem": comparison.CHECK_FAILED, "spent": NOTHING}
     assert run_now(run.id).status is RunStatus.READY
     assert [one.run_id for one in rows(db, Endpoint)] == [run.id]
 
@@ -146,6 +147,6 @@ def test_without_a_test_the_evaluation_says_what_cannot_be_claimed(db, context, 
         run = lifecycle.start(session, context.settings, TUNER, choices, "form-2")
     train(run)
     assert carry("evaluate", run.id).status is TaskStatus.DONE
-    assert [one.summary for one in rows(db, Evaluation)] == [{"problem": division.NO_TEST}]
+    assert [one.summary for one in rows(db, Evaluation)] == [{"problem": division.NO_TEST, "spent": NOTHING}]
     assert run_now(run.id).status is RunStatus.READY
     assert talker.asked == []

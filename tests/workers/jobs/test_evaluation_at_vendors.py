@@ -5,6 +5,7 @@ import time
 import pytest
 from sqlmodel import select
 
+from providers.base import ChatChunk
 from providers.errors import InvalidRequest, NotFound, RateLimited
 from tests.workers.jobs.conftest import TUNER, task
 from tests.workers.jobs.test_evaluation import ANSWERS, PATH, rows
@@ -247,3 +248,26 @@ def test_a_process_that_stops_keeps_what_was_answered(db, hosted, carry, talker,
     talker.asked.clear()
     assert carry("evaluate", hosted).status is TaskStatus.DONE
     assert len(talker.asked) == 80 - there
+
+
+def test_whatever_a_model_answers_can_be_kept(db, hosted, carry, talker, monkeypatch):
+    def odd(request):
+        yield ChatChunk(text="\ud83d")
+        yield ChatChunk(text="\ude00 Yes\x00." if request.model == "at-tuned" else "")
+        yield ChatChunk(finish_reason="st\x00op", prompt_tokens=10**12, completion_tokens=-1)
+
+    monkeypatch.setattr(talker, "stream", odd)
+    assert carry("evaluate", hosted).status is TaskStatus.DONE
+    kept = {(one.answer, one.finish_reason, one.prompt_tokens, one.completion_tokens) for one in rows(db, Generation)}
+    most = generate.MOST_TOKENS
+    assert kept == {("\ufffd", "stop", most, 0), ("😀 Yes.", "stop", most, 0)}
+
+
+@ONE_DATABASE
+def test_answers_cost_what_the_plans_tier_says(db, hosted, carry, knows):
+    with db.write() as session:
+        run = session.get_one(Run, hosted)
+        run.plan = {**run.plan, "options": {"training_tier": "Standard"}}
+        session.add(run)
+    carry("evaluate", hosted)
+    assert summary(db)["spent"]["dollars"] == pytest.approx(0.0001144)  # a tenth more than anywhere in the world

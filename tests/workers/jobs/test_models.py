@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 
 import pytest
 from sqlmodel import select
@@ -125,6 +126,28 @@ def test_a_chat_with_a_checkpoint_is_in_the_thread_of_its_own_message(place, lis
         assert chat.endpoint_of(session, "T1", "C1", "77.7").endpoint_id == endpoint.id
 
 
+def test_many_clicks_at_once_make_one_endpoint_of_a_checkpoint(place, listed):
+    at_once = threading.Barrier(6)
+    made, problems = [], []
+
+    def click():
+        at_once.wait()
+        try:
+            with place.db.write() as session:
+                made.append(checkpoints.chat(session, TUNER, listed, 5).id)
+        except Exception as error:  # noqa: BLE001 -- shown below
+            problems.append(error)
+
+    threads = [threading.Thread(target=click) for _ in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert problems == []
+    assert len(set(made)) == 1
+    assert len([one for one in rows(place, Endpoint) if one.model == "ft:at-5"]) == 1
+
+
 def test_a_chat_whose_message_cannot_be_posted_is_given_up(place, listed):
     with place.db.write() as session:
         checkpoints.chat(session, TUNER, listed, 5)
@@ -165,6 +188,8 @@ def test_deleting_the_tuned_model(place, vendor, listed):
     ask_to_delete(place, listed)
     ask_to_delete(place, listed)
     assert {one.status for one in rows(place, Endpoint)} == {EndpointStatus.DELETED}  # before the vendor was asked
+    redrawn = {one.slot.partition(":")[0]: one.revision for one in rows(place, Announcement) if one.kind == "endpoint"}
+    assert redrawn == {"run": 1, "checkpoint": 2}
     shown = json.dumps(run_card.draw(look(place, listed)).blocks)
     assert "is being deleted" in shown
     assert "run_more" not in shown

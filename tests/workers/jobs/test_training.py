@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -12,15 +11,15 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from bot.blocks import run_card
-from providers.base import MetricPoint, ProviderEvent, ProviderJobStatus
-from providers.errors import InvalidRequest, NotAllowed, NotConfigured, RateLimited, SubmitUnknown, Unavailable
+from providers.base import MetricPoint, ProviderJobStatus
+from providers.errors import InvalidRequest, Unavailable
 from tests.workers.jobs.conftest import TUNER
 from tests.workers.jobs.watched import watch_once
 from workers.jobs import following, training
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
 from workers.settings import Settings
-from workers.tables import Announcement, Run, RunEvent, RunMetric, Task, TaskStatus
+from workers.tables import Announcement, Run, RunMetric, Task, TaskStatus
 from workers.tasks import Lease
 from workers.timing import Timing
 
@@ -298,137 +297,6 @@ def test_what_a_broken_run_leaves_is_removed_before_the_next_one(context, start,
     assert run_now(broken).checkpoint_key == ""
 
 
-def test_a_vendor_is_asked_once_and_then_watched(start, carry, trainer, run_now, db, scripted):
-    run_id = start("stub")
-    assert carry("submit", run_id).status is TaskStatus.DONE
-    run = run_now(run_id)
-    assert (run.status, run.provider_job_id) == (RunStatus.TRAINING, "job-1")
-    assert run.next_poll_at
-    assert trainer.calls == ["find", "submit"]
-    diverged = MetricPoint(5, 1.0, loss=float("nan"), validation_loss=float("inf"))
-    event = ProviderEvent("e1", 1.0, "info", "step 5\x00 done")
-    trainer.polled = [
-        replace(trainer.job, step=5, cursor="5", metrics=[diverged], events=[event]),
-        replace(trainer.job, status=ProviderJobStatus.SUCCEEDED, tuned_model="ft:recipes", cursor="9"),
-    ]  # fmt: skip
-    for _ in range(2):
-        assert watch(scripted, run_id).status is TaskStatus.DONE
-    run = run_now(run_id)
-    assert (run.status, run.model_name, run.next_poll_at) == (RunStatus.EVALUATING, "ft:recipes", None)
-    assert trainer.calls[2:] == ["poll job-1 1", "poll job-1 5"]
-    (metric,) = rows(db, RunMetric)
-    assert (metric.step, metric.epoch, metric.loss, metric.validation_loss) == (5, 1.0, None, None)
-    assert "step 5 done" in [one.message for one in rows(db, RunEvent)]
-    assert "loss" not in run.progress
-
-
-@pytest.mark.parametrize("error", [RateLimited("busy", retry_after=7), Unavailable("down")])
-def test_a_vendor_that_refuses_for_now_is_asked_again(start, carry, trainer, run_now, error):
-    run_id = start("stub")
-    trainer.submitted = [error]
-    waiting = carry("submit", run_id)
-    assert (waiting.status, waiting.crashes) == (TaskStatus.QUEUED, 0)
-    assert carry("submit", run_id).status is TaskStatus.DONE
-    assert trainer.calls == ["find", "submit", "find", "submit"]
-    assert run_now(run_id).status is RunStatus.TRAINING
-
-
-def test_a_create_call_without_an_answer_is_never_sent_again(start, carry, trainer, run_now):
-    run_id = start("stub")
-    trainer.submitted = [SubmitUnknown("no answer")]
-    carry("submit", run_id)
-    assert run_now(run_id).status is RunStatus.SUBMIT_UNKNOWN
-    trainer.found = [Unavailable("down")]
-    carry("submit", run_id)
-    carry("submit", run_id)
-    assert trainer.calls.count("submit") == 1
-    trainer.found = [trainer.job]
-    assert carry("submit", run_id).status is TaskStatus.DONE
-    run = run_now(run_id)
-    assert (run.status, run.provider_job_id) == (RunStatus.TRAINING, "job-1")
-    assert trainer.calls.count("submit") == 1
-
-
-def test_after_the_last_lookup_a_person_must_look(start, carry, trainer, run_now):
-    run_id = start("stub")
-    trainer.submitted = [SubmitUnknown("no answer")]
-    for _ in range(len(training.LOOKUPS) + 1):
-        ended = carry("submit", run_id)
-    assert ended.status is TaskStatus.DONE
-    run = run_now(run_id)
-    assert run.status is RunStatus.FAILED
-    assert "never confirmed" in run.status_reason
-    assert trainer.calls.count("submit") == 1
-
-
-def test_a_vendor_that_says_how_long_to_wait_is_not_asked_before(start, carry, trainer, run_now):
-    run_id = start("stub")
-    trainer.submitted = [RateLimited("busy", retry_after=600)]
-    waiting = carry("submit", run_id)
-    assert 590 < waiting.due_at - time.time() < 700
-    run = run_now(run_id)
-    assert "asks us to slow down" in card(run)
-    assert run.provider_job_id == ""
-    carry("submit", run_id)
-    assert "slow down" not in card(run_now(run_id))
-
-
-@pytest.mark.parametrize("error", [NotAllowed("This key may not fine-tune."), InvalidRequest("409: not now.")])
-def test_a_create_call_that_is_refused_for_good_fails_the_run_in_words(start, carry, trainer, run_now, error):
-    run_id = start("stub")
-    trainer.submitted = [error]
-    assert carry("submit", run_id).status is TaskStatus.DONE
-    run = run_now(run_id)
-    assert (run.status, run.status_reason, run.next_poll_at) == (RunStatus.FAILED, error.user_message, None)
-    assert trainer.calls.count("submit") == 1
-
-
-def test_a_vendor_that_is_away_for_a_day_is_given_up(start, carry, trainer, run_now, db):
-    run_id = start("stub")
-    trainer.found = [Unavailable("It does not answer.")] * 9
-    carry("submit", run_id)
-    assert "Nothing is lost" in card(run_now(run_id))
-    with db.write() as session:
-        run = session.get_one(Run, run_id)
-        run.progress = {**run.progress, "trouble": {**run.progress["trouble"], "since": time.time() - 90_000}}
-    assert carry("submit", run_id).status is TaskStatus.DONE
-    assert run_now(run_id).status is RunStatus.FAILED
-
-
-def test_credentials_refused_while_a_create_call_is_looked_up_lose_no_training(start, carry, trainer, run_now):
-    run_id = start("stub")
-    trainer.submitted = [SubmitUnknown("no answer")]
-    carry("submit", run_id)
-    trainer.found = [NotAllowed("The key was refused.")]
-    assert carry("submit", run_id).status is TaskStatus.QUEUED
-    assert "an admin must renew them" in card(run_now(run_id))
-    trainer.found = [trainer.job]
-    assert carry("submit", run_id).status is TaskStatus.DONE
-    assert run_now(run_id).status is RunStatus.TRAINING
-    assert trainer.calls.count("submit") == 1
-
-
-def test_without_credentials_a_run_fails_in_words(start, carry, run_now, scripted, monkeypatch):
-    run_id = start("stub")
-
-    def none(_self, _name, _credentials):
-        raise NotConfigured("There are no credentials here. An admin adds them: /finetune keys")
-
-    monkeypatch.setattr(type(scripted.providers), "training", none)
-    assert carry("submit", run_id).status is TaskStatus.DONE
-    assert "/finetune keys" in run_now(run_id).status_reason
-
-
-def test_cancelling_at_a_vendor(start, carry, trainer, run_now, db, scripted):
-    run_id = start("stub")
-    carry("submit", run_id)
-    cancel(db, run_id)
-    trainer.polled = [replace(trainer.job, status=ProviderJobStatus.CANCELLED)]
-    watch(scripted, run_id)
-    assert trainer.calls[-2:] == ["cancel job-1", "poll job-1 1"]
-    assert run_now(run_id).status is RunStatus.CANCELLED
-
-
 def wish(db, run_id, act):
     with db.write() as session:
         act(session, TUNER, run_id)
@@ -509,15 +377,3 @@ def test_a_run_that_was_cancelled_while_it_waited_is_not_begun(start, carry, tra
     assert carry("train_local" if provider == "local" else "submit", run_id).status is TaskStatus.DONE
     assert trainer.calls == []
     assert run_now(run_id).status is RunStatus.CANCELLED
-
-
-def test_a_task_that_breaks_for_good_fails_its_run_with_the_error_id(start, carry, trainer, run_now, scripted):
-    run_id = start("stub")
-    trainer.found = [ValueError("a fault of ours")] * 9
-    for _ in range(scripted.settings.timing.max_crashes):
-        ended = carry("submit", run_id)
-    assert ended.status is TaskStatus.DEAD
-    run = run_now(run_id)
-    assert (run.status, run.error_id) == (RunStatus.FAILED, ended.error_id)
-    assert run.error_id
-    assert "a fault of ours" not in run.status_reason

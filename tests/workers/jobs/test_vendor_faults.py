@@ -13,9 +13,11 @@ from sqlmodel import select
 
 from bot.blocks import run_card
 from bot.sandbox.block_kit import problems_of_blocks
+from providers._openai_api.files import Files
 from providers.registry import build
 from providers.settings import ProviderSettings
 from tests.contracts.stand_in import StandIn
+from tests.contracts.stand_in_account import Problem
 from tests.workers.jobs.conftest import ROOT, TUNER
 from tests.workers.jobs.watched import watch_once
 from workers import tasks
@@ -172,8 +174,39 @@ def test_credentials_that_expire_on_the_way_and_are_renewed(place, vendor, train
 def test_a_job_that_is_deleted_behind_our_back(place, vendor, training):
     vendor.forget(look(place, training).provider_job_id)
     row = again(place, training)
+    assert row.status is RunStatus.TRAINING
+    assert "OpenAI says since" in card(row)
+    trouble = row.progress["trouble"]
+    long_ago = {**trouble, "missing": {"since": trouble["missing"]["since"] - 900, "looks": 4}}
+    with place.db.write() as session:
+        session.get_one(Run, training).progress = {**row.progress, "trouble": long_ago}
+    row = again(place, training)
     assert row.status is RunStatus.FAILED
     assert "OpenAI has no such training any more" in row.status_reason
+    assert "billed" in row.status_reason
+
+
+def test_credentials_of_another_project_do_not_end_a_run(place, vendor, training):
+    job = vendor.account.jobs.pop(look(place, training).provider_job_id)
+    assert again(place, training).status is RunStatus.TRAINING
+    assert again(place, training).status is RunStatus.TRAINING
+    vendor.account.jobs[job.id] = job
+    row = again(place, training)
+    assert (row.status, "trouble" in row.progress) == (RunStatus.TRAINING, False)
+    vendor.advance(job.id, "succeeded")
+    assert again(place, training).status is RunStatus.EVALUATING
+
+
+def test_a_model_that_is_named_late(place, vendor, training):
+    job = look(place, training).provider_job_id
+    vendor.advance(job, "succeeded")
+    vendor.change(job, fine_tuned_model=None, finished_at=1)
+    row = again(place, training)
+    assert row.status is RunStatus.TRAINING
+    assert "waiting for the model's name" in card(row)
+    vendor.change(job, fine_tuned_model="ft:late")
+    row = again(place, training)
+    assert (row.status, row.tuned_model) == (RunStatus.EVALUATING, "ft:late")
 
 
 def test_a_state_that_nobody_knows(place, vendor, training):
@@ -215,6 +248,56 @@ def test_a_cancel_that_the_vendor_hears_late(place, vendor, training):
             vendor.advance(job, "cancelled")
             row = again(place, training)
     assert row.status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("status", [503, 520, 524, 529, 409])
+@pytest.mark.parametrize("there", [True, False])
+def test_an_error_that_says_nothing_about_a_create_call_is_never_answered_by_another(
+    place, vendor, run, submit, monkeypatch, status, there
+):
+    create = vendor.account.create_job
+
+    def and_break(request):
+        if there:
+            create(request)
+        raise Problem(status, "The gateway lost patience.")
+
+    monkeypatch.setattr(vendor.account, "create_job", and_break)
+    for _ in range(6):
+        if submit(run).status is TaskStatus.DONE:
+            break
+    row = look(place, run)
+    assert row.status is (RunStatus.TRAINING if there else RunStatus.FAILED)
+    assert there or "never confirmed" in row.status_reason
+    assert len(vendor.calls(CREATE)) == 1
+
+
+def test_a_run_that_is_cancelled_while_its_file_is_uploaded_is_not_created(place, vendor, run, submit, monkeypatch):
+    keep = vendor.account.create_file
+
+    def and_cancel(request):
+        answer = keep(request)
+        with place.db.write() as session:
+            lifecycle.cancel(session, TUNER, run)
+        return answer
+
+    monkeypatch.setattr(vendor.account, "create_file", and_cancel)
+    assert submit(run).status is TaskStatus.DONE
+    assert look(place, run).status is RunStatus.CANCELLED
+    assert vendor.calls(CREATE) == []
+    assert not vendor.account.files
+
+
+def test_files_that_are_read_for_long_leave_no_doubt(place, vendor, run, submit, monkeypatch):
+    monkeypatch.setattr(Files.__init__, "__kwdefaults__", {**Files.__init__.__kwdefaults__, "wait_seconds": 0.1})
+    vendor.account.file_status = "uploaded"
+    for _ in range(5):
+        assert submit(run).status is TaskStatus.QUEUED
+    for file in vendor.account.files.values():
+        file.status = "processed"
+    assert submit(run).status is TaskStatus.DONE
+    assert look(place, run).status is RunStatus.TRAINING
+    assert len(vendor.calls(CREATE)) == len(vendor.calls("POST /files")) == 1
 
 
 @pytest.mark.parametrize("fault", [{"cut": "after"}, {"cut": "middle"}, {"malformed": True}])

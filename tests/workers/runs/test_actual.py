@@ -34,7 +34,8 @@ def add(session, **values):
 
 def hosted(session, run, **values):
     fixed = {"team_id": "T1", "run_id": run.id, "provider": run.provider, "name": f"m{len(values)}", "model": "x"}
-    session.add(HostedModel(**{**fixed, "status": LeaseStatus.READY, **values}))
+    asked = {"status": LeaseStatus.READY, "asked_at": values.get("ready_at")}
+    session.add(HostedModel(**{**fixed, **asked, **values}))
 
 
 def evaluated(session, run, summary, *, done=True):
@@ -63,8 +64,8 @@ def test_each_part_and_the_whole_and_how_it_differs_from_the_plan(db):
     }  # fmt: skip
     assert [(one.slot, one.revision) for one in cards] == [(f"run:{run.id}:card", 1)]
     assert actual.words(run) == (
-        "cost $8.42 so far: training $5.00 (1,000,000 tokens), hosting $3.40, evaluation $0.02; training was estimated "
-        "at $4.00, it was $1.00 more"
+        "cost $8.42, without chat: training $5.00 (1,000,000 tokens), hosting $3.40, evaluation $0.02; training was "
+        "estimated at $4.00, it was $1.00 more"
     )
 
 
@@ -126,3 +127,67 @@ def test_the_evaluations_part(db, summary, done, dollars):
 def test_here_it_is_free_and_nothing_is_said(db):
     run = settled(db, provider="local")
     assert (run.actual, actual.words(run)) == ({}, "")
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_so_far_is_said_while_something_may_still_cost(db):
+    with db.write() as session:
+        run = add(session, provider="azure_openai", status=RunStatus.EVALUATING)
+        actual.settle(session, run)
+        assert actual.words(run).startswith("cost $5.00 so far: training")
+        run.status = RunStatus.READY
+        assert actual.words(run).startswith("cost $5.00, without chat: training")
+        hosted(session, run, name="free", asked_at=1000.0, ready_at=1000.0, price_per_hour=0.0)
+        actual.settle(session, run)
+        assert actual.words(run).startswith("cost $5.00 so far, without chat: training")
+        row = session.exec(select(HostedModel)).one()
+        row.status, row.ended_at = LeaseStatus.ENDED, 8200.0
+        actual.settle(session, run)
+        cards = session.exec(select(Announcement)).all()
+    assert actual.words(run).startswith("cost $5.00, without chat: training")
+    assert [one.revision for one in cards] == [3]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("provider", "cost", "words"),
+    [
+        ("openai", {"total": 7.5, "price": "$5.00 to train"}, "planned for about $7.50 in all"),
+        ("openai", {"total": 0.001}, "planned for under $0.01 in all"),
+        ("openai", {"total": None, "price": "price unknown"}, "price unknown"),
+        ("local", {"total": 0.0, "price": "$0 (runs on your own machine)"}, "$0 (runs on your own machine)"),
+        ("openai", {}, ""),
+    ],
+)
+def test_until_then_it_is_what_the_plan_said(db, provider, cost, words):
+    with db.write() as session:
+        assert actual.planned(add(session, provider=provider, cost=cost)) == words
+
+
+@pytest.mark.parametrize(
+    ("values", "dollars"),
+    [
+        ({"asked_at": 1000.0, "ready_at": 4600.0, "ended_at": 8200.0}, 3.4),  # as the vendor bills it
+        ({"asked_at": None, "ended_at": 8200.0, "status": LeaseStatus.FAILED}, 0.0),  # it never heard of it
+        ({"asked_at": 1000.0, "ended_at": 8200.0, "status": LeaseStatus.FAILED}, None),
+        ({"asked_at": 1000.0, "status": LeaseStatus.ENDING}, None),
+        ({"asked_at": 1000.0, "ended_at": 8200.0, "status": LeaseStatus.FAILED, "price_per_hour": 0.0}, 0.0),
+        ({"asked_at": 1000.0, "ready_at": 1000.0, "price_per_hour": None}, None),
+    ],
+)
+def test_hosting_counts_from_when_the_vendor_was_asked(db, values, dollars):
+    with db.write() as session:
+        run = add(session, provider="azure_openai")
+        hosted(session, run, **{"price_per_hour": 1.7, "ready_at": None, **values})
+        actual.settle(session, run)
+    assert run.actual["hosting_dollars"] == dollars
+    assert (run.actual["total"] is None) is (dollars is None)
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_what_is_being_made_counts_until_now(db):
+    with db.write() as session:
+        run = add(session, provider="azure_openai")
+        hosted(session, run, asked_at=time.time() - 1800, price_per_hour=2.0, status=LeaseStatus.CREATING)
+        actual.settle(session, run)
+    assert run.actual["hosting_dollars"] == pytest.approx(1.0, abs=0.01)

@@ -173,3 +173,21 @@ def test_a_local_run_that_goes_on_waits_for_a_worker_again_each_time(db, trainin
     with db.read() as session:
         keys = [one.key for one in session.exec(select(Task).where(Task.kind == "train_local").order_by(Task.id))]
     assert keys == [f"train_local:{training}", f"train_local:{training}:1", f"train_local:{training}:2"]
+
+
+def test_the_queue_is_this_machines_and_tells_nothing_of_other_workspaces(db, choices):
+    def queued(session, key, provider="local", team="T1", status=RunStatus.QUEUED):
+        run = Run(team_id=team, name=key, request_key=key, dataset_id=1, provider=provider, base_model="m",
+                  method="sft", status=status)  # fmt: skip
+        session.add(run)
+        session.flush()
+        return run
+
+    with db.write() as session:
+        for team in ("T1", "T2"):
+            queued(session, f"{team}-trains", team=team, status=RunStatus.TRAINING)
+            queued(session, f"{team}-over", team=team, status=RunStatus.READY)
+            queued(session, f"{team}-there", "openai", team=team)
+        assert lifecycle.queue_position(session, queued(session, "here")) == 1
+        assert lifecycle.queue_position(session, queued(session, "next")) == 2
+        assert lifecycle.queue_position(session, queued(session, "there", "openai")) == 0

@@ -195,3 +195,41 @@ def test_a_model_is_published_whole_however_often(context, run, tmp_path):
     assert [one.name for one in context.settings.models_folder.iterdir()] == ["recipes-1"]
     with context.storage.open(f"models/{made.id}/adapter.safetensors") as file:
         assert file.read() == b"second"
+
+
+@pytest.fixture
+def beside(context):
+    """Models of this machine, and a folder beside them."""
+    folder = context.settings.models_folder
+    for path in (folder / "recipes-1", folder / "other", folder.parent / "precious"):
+        path.mkdir(parents=True)
+        (path / "file").write_bytes(b"")
+    return lambda: sorted(str(one.relative_to(folder.parent)) for one in folder.parent.rglob("file"))
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", ["other", "../precious", ".", "..", "", "recipes-1"])
+def test_a_name_that_comes_from_a_vendor_is_no_folder(context, run, beside, tmp_path, name):
+    made = run([record("a")])
+    made.provider, made.model_name = "openai", name
+    before = beside()
+    material.discard_model(context, made)
+    with pytest.raises(ValueError, match="no folder"):
+        material.publish_model(context, made, tmp_path)
+    assert beside() == before
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", ["../precious", "/tmp", ".", "..", "", ".other.partial", "other/file"])
+def test_only_a_child_of_the_models_folder_is_a_model(context, run, beside, tmp_path, name):
+    made = run([record("a")])
+    made.model_name = name
+    before = beside()
+    for act in (material.discard_model, lambda *given: material.publish_model(*given, tmp_path)):
+        with pytest.raises(ValueError, match="no folder"):
+            act(context, made)
+    assert beside() == before
+    made.model_name = "recipes-1"
+    material.discard_model(context, made)
+    material.discard_model(context, made)
+    assert [one for one in before if one not in beside()] == ["models/recipes-1/file"]

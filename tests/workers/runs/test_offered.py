@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from providers import prices
 from providers.base import Method
 from workers.runs import offered
 from workers.settings import Settings
@@ -108,3 +109,30 @@ def test_tiers(offers):
     assert [one.value for one in found.tiers("azure_openai", "gpt-35-turbo", 5)] == ["standard"]
     assert {one.description for one in found.tiers("azure_openai", "gpt-9", 5)} == {"price unknown"}
     assert found.tiers("openai", "gpt-4.1-mini", 5) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "short", "text"),
+    [
+        ("azureml://registries/azureml/models/Ministral-3B/versions/1", "Ministral-3B", "Ministral-3B"),
+        ("azureml://registries/azureml-meta/models/Llama-3/labels/latest", "Llama-3", "Llama-3"),
+        ("/data/models/mine/", "mine", "mine"),
+        ("/data/models/ours/mine", "mine", "mine"),
+        ("HuggingFaceTB/SmolLM2-135M", "SmolLM2-135M", "SmolLM2-135M"),
+        ("gpt-4.1-mini-2025-04-14", "gpt-4.1-mini-2025-04-14", "gpt-4.1-mini"),
+        ("ft:gpt-4.1:acme::x", "ft:gpt-4.1:acme::x", "ft:gpt-4.1:acme::x"),
+        ("smollm2-135m-instruct", "smollm2-135m-instruct", "SmolLM2 135M"),
+        ("/", "/", "/"),
+    ],
+)
+def test_what_people_call_a_model(model, short, text):
+    assert prices.short_name(model) == short
+    assert offered.model_text(model) == text
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_no_words_have_markup_which_would_arrive_as_rubbish(offers):
+    for row in (dataset("kto", "kto"), dataset("dpo"), dataset("rft", "rft")):
+        found = offers(row=row)
+        for provider in offered.VENDORS:
+            assert not set("*`_~") & set(found.cannot(provider) + found.not_here(provider))

@@ -1,13 +1,18 @@
 """What the form offers and refuses, and what a plan will take."""
 
 import dataclasses
+import re
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import delete, select
 
+from bot.blocks import start_plan
 from workers.errors import InvalidPlan, NotAllowed, NotFound
 from workers.rights import Actor
 from workers.run_status import RunStatus
-from workers.runs import cost, plan
+from workers.runs import cost, job_file, plan
 from workers.runs.choices import Choices, TestOn
 from workers.settings import Settings
 from workers.tables import Credential, Dataset, DatasetRole, Run
@@ -242,8 +247,13 @@ def test_a_vendors_price_is_shown_with_its_date(db):
         choices = Choices(dataset_id=train, knobs={"epochs": 3}, test_on=TestOn.NOTHING, provider="azure_openai")
         known = cost.estimate(session, SETTINGS, dataclasses.replace(choices, base_model="gpt-4.1-mini"))
         unknown = cost.estimate(session, SETTINGS, dataclasses.replace(choices, base_model="gpt-9"))
-    assert (known.dollars, known.hosting_per_hour, known.exact_tokens) == (15.0, 1.7, True)
-    assert known.price == "$15.00 to train, then $1.70 an hour while it is hosted (Azure Retail Prices, 11 August 2026)"
+        hourly = cost.estimate(
+            session, SETTINGS, dataclasses.replace(choices, base_model="Ministral-3B", provider="azure_ml")
+        )
+    assert (known.dollars, known.hosting_per_hour, known.exact_tokens) == (15.0, 0.0, True)
+    assert known.price == "$15.00 to train (Azure Retail Prices, 11 August 2026)"
+    assert hourly.hosting_per_hour == 0.65
+    assert hourly.price == "$3.00 to train, then $0.65 an hour while it is hosted (Azure Retail Prices, 11 August 2026)"
     assert (unknown.dollars, unknown.price) == (None, "price unknown")
 
 
@@ -276,7 +286,8 @@ def vendor(db, provider="openai", **values):
     """A dataset, and credentials for this vendor; the choices that are sensible there."""
     with db.write() as session:
         one = add(session, **values)
-        session.add(Credential(team_id="T1", provider=provider, sealed="x", shown={"endpoint": "https://x"}))
+        shown = {"endpoint": "https://x", "account": "ours"}
+        session.add(Credential(team_id="T1", provider=provider, sealed="x", shown=shown))
     model = {"openai": "gpt-4.1-mini-2025-04-14", "azure_ml": "Ministral-3B"}.get(provider, "gpt-4.1-nano-2025-04-14")
     return Choices(dataset_id=one, name="x", provider=provider, base_model=model)
 
@@ -291,6 +302,8 @@ def vendor(db, provider="openai", **values):
         ("openai", {"base_model": "gpt-4.1-nano-2025-04-14"}, "base_model"),
         ("openai", {"options": {"training_tier": "standard"}}, "training_tier"),
         ("azure_openai", {"options": {"training_tier": "gold"}}, "training_tier"),
+        ("azure_openai", {"options": {"training_tier": ["standard"]}}, "training_tier"),
+        ("azure_openai", {"options": {"training_tier": 7}}, "training_tier"),
         ("openai", {"options": {"grader": {"type": "x"}}}, "grader"),
         ("openai", {"knobs": {"lora_r": 8}}, "lora_r"),
         ("openai", {"knobs": {"epochs": float("nan")}}, "epochs"),
@@ -349,9 +362,126 @@ def test_a_vendors_epochs_are_about_and_every_part_adds_up(db):
     assert cheap.dollars == pytest.approx(found.dollars / 2)
     assert (found.answers, found.held_out) == (40, 20)
     assert found.answers_dollars == pytest.approx(40 * (1000 * 0.1 + 1000 * 0.4) / 1e6)
-    assert found.hosting_dollars == pytest.approx(1.7 * 4.5)
-    assert found.total == pytest.approx(found.dollars + found.hosting_dollars + found.answers_dollars)
+    assert (found.hosting_dollars, found.hosting_per_hour) == (0.0, 0.0)
+    assert found.total == pytest.approx(found.dollars + found.answers_dollars)
     assert found.price_source == "Azure Retail Prices, 11 August 2026"
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_training_tier_is_the_same_however_it_is_written(db):
+    report = {"epochs": 3, "tokens": {"total": 202_000, "max": 900, "assistant": {"total": 101_000}}}
+    choices = vendor(db, "azure_openai", report=report)
+    well, ill = (dataclasses.replace(choices, options={"training_tier": f"{one}eveloperTier"}) for one in "dD")
+    check(db, well)
+    check(db, ill)
+    with db.read() as session:
+        dollars = [cost.estimate(session, SETTINGS, one).dollars for one in (well, ill)]
+    assert dollars[0] == dollars[1] > 0
+    assert [cost.tier_of(one) for one in (well, ill, choices)] == ["developerTier", "developerTier", ""]
+    text = b"finetune: 1\nname: x\ndataset: a\nprovider: azure_openai\nazure_openai: {training_tier: DeveloperTier}\n"
+    assert job_file.read(text).options == well.options  # as the form's list has it
+
+
+def test_hosting_by_the_hour_is_a_part_of_the_whole(db):
+    report = {"epochs": 3, "tokens": {"total": 202_000, "max": 900, "assistant": {"total": 101_000}}}
+    choices = vendor(db, "azure_ml", report=report)
+    with db.read() as session:
+        found = cost.estimate(session, SETTINGS, dataclasses.replace(choices, base_model="Ministral-3B"))
+    assert found.hosting_per_hour == 0.65
+    assert found.hosting_dollars == pytest.approx(0.65 * 4.5)
+    assert found.total == pytest.approx(found.dollars + found.hosting_dollars + found.answers_dollars)
+
+
+REPORT = {"epochs": 3, "tokens": {"total": 202_000, "max": 900, "assistant": {"total": 101_000}}}
+AMOUNT = re.compile(r"(?:about |: )(under \$0\.01|\$[\d,]+\.\d\d)")
+
+
+def amount(words):
+    """The last amount that is said, in dollars."""
+    found = AMOUNT.findall(words)
+    if not found:
+        return 0.0
+    return 0.005 if found[-1].startswith("under") else float(found[-1].strip("$").replace(",", ""))
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_cross_check_hosts_each_run_and_leases_one(db):
+    choices = vendor(db, "azure_ml", report=REPORT)
+    checked = dataclasses.replace(choices, test_on=TestOn.CROSS_CHECK)
+    with db.read() as session:
+        whole = cost.estimate(session, SETTINGS, checked)
+        part = cost.estimate(session, SETTINGS, checked, share=2 / 3)
+        untested = cost.estimate(session, SETTINGS, dataclasses.replace(choices, test_on=TestOn.NOTHING))
+    assert whole.hosting_dollars == pytest.approx(0.65 * (4 * 0.5 + 4))
+    assert "each of 4 runs" in whole.hosting_words
+    assert part.hosting_dollars == pytest.approx(0.65 * 0.5)
+    assert untested.hosting_dollars == pytest.approx(0.65 * 4)
+    assert "compared" not in untested.hosting_words
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_what_is_trained_in_its_region_is_planned_to_be_hosted_there(db):
+    choices = vendor(db, "azure_openai", report=REPORT)
+    with db.read() as session:
+        anywhere = cost.estimate(session, SETTINGS, choices)
+        there = cost.estimate(session, SETTINGS, dataclasses.replace(choices, options={"training_tier": "standard"}))
+    assert (there.hosting_per_hour, there.hosting_dollars) == (1.7, pytest.approx(1.7 * 4.5))
+    assert "in the resource's region" in there.hosting_words
+    assert anywhere.hosting_dollars == 0.0
+    assert "Developer tier: anywhere in the world, may be interrupted, lives 24 h" in anywhere.hosting_words
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_an_api_key_alone_trains_and_promises_no_more(db):
+    choices = vendor(db, "azure_openai", report=REPORT)
+    with db.write() as session:
+        session.exec(select(Credential)).one().shown = {"endpoint": "https://x"}
+    with db.read() as session:
+        found = cost.estimate(session, SETTINGS, choices)
+        elsewhere = cost.estimate(session, SETTINGS, dataclasses.replace(choices, provider="azure_ml"))
+        here = cost.estimate(session, SETTINGS, dataclasses.replace(choices, provider="local", base_model="m"))
+    assert found.not_hosted
+    assert (found.hosting_words, found.hosting_dollars, found.answers, found.answers_dollars) == ("", 0.0, 0, 0.0)
+    assert found.total == found.dollars
+    assert not elsewhere.not_hosted
+    assert not here.not_hosted
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@given(
+    provider=st.sampled_from(["openai", "azure_openai", "azure_ml"]),
+    model=st.sampled_from(["gpt-4.1-mini-2025-04-14", "gpt-35-turbo-0125", "Ministral-3B", "Llama-3.3-70B-Instruct"]),
+    tier=st.sampled_from(["", "standard", "globalStandard", "developerTier"]),
+    test_on=st.sampled_from(list(TestOn)),
+    epochs=st.integers(1, 50),
+    tokens=st.integers(1000, 500_000_000),
+    examples=st.integers(10, 5000),
+    hours=st.sampled_from([0.5, 1.0, 4.0, 24.0]),
+)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_parts_that_are_shown_add_up_to_the_whole(
+    db, provider, model, tier, test_on, epochs, tokens, examples, hours
+):
+    report = {"tokens": {"total": tokens, "max": 900, "assistant": {"total": tokens // 3}}}
+    with db.write() as session:
+        session.execute(delete(Dataset))
+        one = add(session, report=report, examples=examples)
+        chosen = Choices(
+            dataset_id=one, provider=provider, base_model=model, test_on=test_on, knobs={"epochs": epochs},
+            options={"training_tier": tier} if tier and provider == "azure_openai" else {},
+        )  # fmt: skip
+        found = cost.estimate(session, Settings(hosting_hours=hours), chosen)
+        dataset = session.get_one(Dataset, one)
+        view = start_plan.confirmation(chosen, found, dataset, None, "C1")
+    text = next(block["text"]["text"] for block in view["blocks"] if "*Cost*" in block.get("text", {}).get("text", ""))
+    if found.total is None:
+        assert "not known as a whole" in text
+        return
+    whole, *parts = [line.partition("*: ")[2] for line in text.split("\n")]
+    assert ("Hosting" in text) is (provider != "openai")
+    assert ("Evaluation" in text) is (found.held_out > 0)
+    shown = [amount(f"about {whole}"), *(amount(part) for part in parts)]
+    assert shown[0] == pytest.approx(sum(shown[1:]), abs=0.005 * len(shown) + 1e-9)
 
 
 def test_what_moves_to_another_provider_and_what_does_not():

@@ -46,9 +46,8 @@ def add(session, *, method="sft", plan=None, **values):
 
 def set_up(session, *providers):
     for name in providers:
-        session.add(
-            Credential(team_id="T1", provider=name, sealed="x", shown={"endpoint": "https://x.openai.azure.com"})
-        )
+        shown = {"endpoint": "https://x.openai.azure.com", "account": "x"}
+        session.add(Credential(team_id="T1", provider=name, sealed="x", shown=shown))
 
 
 def test_everywhere_else_that_learns_so_with_the_price(db):
@@ -59,8 +58,9 @@ def test_everywhere_else_that_learns_so_with_the_price(db):
     assert [(one.provider, one.base_model) for one in offers] == [
         ("local", "smollm2-135m-instruct"), ("azure_openai", MINI), ("azure_ml", "Ministral-3B")
     ]  # fmt: skip
-    assert offers[0].label == "Train it locally, free"
-    assert offers[1].label == f"Train it on Azure OpenAI, about ${offers[1].dollars:,.2f}"
+    assert offers[0].label == "Train SmolLM2 135M here, free"
+    assert offers[1].label == f"gpt-4.1-mini at Azure OpenAI, about ${offers[1].dollars:,.2f}"
+    assert offers[2].label.startswith("Ministral-3B at Azure Machine Learning, ")
     assert offers[1].dollars > 1.2
     assert offers[1].value == f"{run.id}:azure_openai"
     assert len({one.action_id for one in offers}) == 3
@@ -194,3 +194,15 @@ def test_without_the_same_examples_nothing_is_compared(both, before, plan):
     summary, _, _ = both(before, RIGHT, **plan)
     assert "original" not in summary
     assert "Beside run" not in summary["words"]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_button_keeps_its_price_however_long_a_name_is(db):
+    with db.write() as session:
+        run = add(session)
+        offer = rehome.offers_of(session, SETTINGS.model_copy(update={"base_model": f"/models/{'m' * 90}"}), run)[0]
+        assert offer.label == f"Train {'m' * 55}… here, free"
+        moved = Choices(dataset_id=1, provider="azure_ml", base_model=f"azureml://x/models/{'m' * 90}/versions/1")
+        label = rehome._offer(run, moved, 1234.5).label
+    assert label.endswith("…" + " at Azure Machine Learning, about $1,234.50")
+    assert len(label) == 75
