@@ -59,7 +59,7 @@ def test_from_files_to_an_answer_and_nothing_left(azure, training, hosting, chat
     assert body["properties"]["modelSettings"]["modelId"] == address
 
     answer = list(chat.stream(ChatRequest(wanted.name, [ChatMessage("user", "hello there")])))
-    assert "".join(one.text for one in answer) == "You said: hello there"
+    assert "".join(one.text for one in answer) == "answer 0"  # as the most similar example that it learnt from
     assert (answer[-1].finish_reason, answer[-1].prompt_tokens, answer[-1].completion_tokens) == ("stop", 3, 4)
     assert chat.models() == [wanted.name]
 
