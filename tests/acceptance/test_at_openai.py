@@ -59,7 +59,7 @@ def _confirmed(customer: Customer, number: int) -> str:
     return known if known.startswith("ftjob") else ""
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True)
 def test_the_cookbooks_recipes(customer: Customer, openai: StandIn):
     """By examples: plan, card, curve, evaluation, cost, chat, gateway, checkpoints, deletion."""
     created = len(openai.calls(CREATE))

@@ -5,6 +5,10 @@ import pytest
 from tests.acceptance.conftest import examples
 from tests.acceptance.player import Player, has, said
 
+pytestmark = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True, scope="module"
+)
+
 GOOD = examples(12)
 
 

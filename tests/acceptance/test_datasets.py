@@ -11,6 +11,10 @@ from bot.launch import Installation
 from tests.acceptance.conftest import examples
 from tests.acceptance.player import CHANNEL, Player, has, is_ours, said
 
+pytestmark = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True, scope="module"
+)
+
 
 @pytest.fixture(scope="module")
 def installation(home: Path, database_url: str) -> Iterator[Installation]:

@@ -74,12 +74,12 @@ def test_one_misfortune_after_the_other(customer: Customer, openai: StandIn):
     assert "an admin must renew them" in shown
     assert KEY not in shown
     assert "takes these credentials" in customer.enter_keys("openai", {"api_key": OTHER_KEY})
-    customer.wait(lambda: "refuses" not in customer.card(card), "the end of the trouble", 10)
+    customer.wait(lambda: "refuses" not in customer.card(card), "the end of the trouble", 60)
 
     openai.forget(job)
-    shown = customer.until_card(card, "Failed")
+    shown = customer.until_card(card, "Failed", 120)
     assert "OpenAI has no such training any more: somebody must have deleted it there" in shown
-    problem = customer.told(card, "Train it locally, free")
+    problem = customer.told(card, "here, free")
     customer.click(problem, "run_rehome_local")
     form = customer.view("start_form")
     assert "unlucky-local" in said(form) + str(form)

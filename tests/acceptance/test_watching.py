@@ -1,8 +1,11 @@
 """Two hundred runs at a vendor, watched by one dispatcher and one cloud worker, as `make bench` does with thousands."""
 
+import pytest
+
 from benchmarks import remote
 
 
+@pytest.mark.full
 def test_two_hundred_runs_are_watched_by_one_worker():
     figures = remote.measure(runs=200, teams=5, seconds=40.0, blocked_seconds=8.0)
     assert figures["never_polled"] == 0
