@@ -1,11 +1,16 @@
 """The local workspace for the bot's tests, and a clerk who plays the notifier by hand."""
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
+import uvicorn
 from slack_sdk import WebClient
 
+from bot import app as bot_app
 from bot import client as slack_client
 from bot.sandbox import Sandbox
 from bot.sandbox.cast import TEAM_ID
@@ -36,6 +41,35 @@ def slack(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackSe
 @pytest.fixture
 def client(slack: SlackSettings) -> WebClient:
     return slack_client.build(slack, wait_when_limited=False)
+
+
+@pytest.fixture
+def answering(sandbox: Sandbox, slack: SlackSettings) -> Callable[[Context], AbstractContextManager[None]]:
+    """The bot of a context behind the workspace's request URL, for the length of a block."""
+
+    @contextmanager
+    def serve(context: Context) -> Iterator[None]:
+        app = bot_app.build(context, slack)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
+            thread = threading.Thread(target=server.run, args=([listener],))
+            thread.start()
+            sandbox.request_url = f"http://127.0.0.1:{listener.getsockname()[1]}{bot_app.PATH}"
+            try:
+                yield
+            finally:
+                server.should_exit = True
+                thread.join()
+                app.listener_runner.listener_executor.shutdown(wait=True)
+
+    return serve
+
+
+@pytest.fixture
+def bot(answering: Callable[[Context], AbstractContextManager[None]], context: Context) -> Iterator[None]:
+    """The bot of the test's own context. It hears what the workspace delivers by HTTP (`sandbox` with `delivery`)."""
+    with answering(context):
+        yield
 
 
 @pytest.fixture

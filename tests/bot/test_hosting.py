@@ -1,24 +1,17 @@
 """Hosted models in the channel: what their messages say, what the buttons do, who may press them, and once."""
 
 import json
-import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from sqlmodel import select
 
-from bot import app as bot_app
 from bot.deliver import deliver
-from bot.sandbox import Sandbox
 from bot.sandbox.cast import TEAM_ID
 from bot.sandbox.driver import Person
-from bot.settings import SlackSettings
 from tests.acceptance.player import has, said
 from workers import announcements, hosting
-from workers.context import Context
 from workers.hosting import models
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
@@ -38,22 +31,6 @@ pytestmark = [
     pytest.mark.parametrize("sandbox", [{"delivery": "http", "retry_seconds": (0.1, 0.3, 0.5)}], indirect=True),
     pytest.mark.parametrize("db", ["sqlite"], indirect=True),
 ]
-
-
-@pytest.fixture
-def bot(sandbox: Sandbox, slack: SlackSettings, context: Context) -> Iterator[None]:
-    """The bot behind its request URL."""
-    app = bot_app.build(context, slack)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    sandbox.request_url = f"http://127.0.0.1:{listener.getsockname()[1]}{bot_app.PATH}"
-    yield
-    server.should_exit = True
-    thread.join()
-    listener.close()
-    app.listener_runner.listener_executor.shutdown(wait=True)
 
 
 @pytest.fixture

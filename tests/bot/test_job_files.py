@@ -2,20 +2,14 @@
 
 import hashlib
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import uvicorn
 from slack_sdk import WebClient
 from sqlmodel import select
 
-from bot import app as bot_app
 from bot.deliver import deliver
-from bot.sandbox import Sandbox
 from bot.sandbox.cast import TEAM_ID
-from bot.settings import SlackSettings
 from workers import announcements
 from workers.context import Context
 from workers.jobs import runner
@@ -40,21 +34,6 @@ seed: 7
 hyperparameters: {epochs: 2, learning_rate: 3e-4, lora_r: 8}
 """
 pytestmark = pytest.mark.parametrize("sandbox", [{"delivery": "http"}], indirect=True)
-
-
-@pytest.fixture
-def bot(sandbox: Sandbox, slack: SlackSettings, context: Context) -> Iterator[None]:
-    app = bot_app.build(context, slack)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    sandbox.request_url = f"http://127.0.0.1:{listener.getsockname()[1]}{bot_app.PATH}"
-    yield
-    server.should_exit = True
-    thread.join()
-    listener.close()
-    app.listener_runner.listener_executor.shutdown(wait=True)
 
 
 @pytest.fixture

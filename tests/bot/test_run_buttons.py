@@ -1,15 +1,11 @@
 """The buttons of a run's card, clicked in a workspace: pause, resume, checkpoints, deletion; rights on every click."""
 
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import uvicorn
 from sqlmodel import select
 
-from bot import app as bot_app
 from bot.blocks import run_card
 from bot.client import build
 from bot.sandbox import Sandbox
@@ -27,21 +23,8 @@ Message = dict[str, Any]
 pytestmark = [
     pytest.mark.parametrize("sandbox", [{"delivery": "http"}], indirect=True),
     pytest.mark.parametrize("db", ["sqlite"], indirect=True),
+    pytest.mark.usefixtures("bot"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _bot(sandbox: Sandbox, slack: SlackSettings, context: Context) -> Iterator[None]:
-    app = bot_app.build(context, slack)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        sandbox.request_url = f"http://127.0.0.1:{listening.getsockname()[1]}{bot_app.PATH}"
-        yield
-        server.should_exit = True
-        thread.join()
-    app.listener_runner.listener_executor.shutdown(wait=True)
 
 
 @pytest.fixture

@@ -1,20 +1,12 @@
 """The form in Slack's hands: two files are compared before the plan is shown, and nothing starts before that."""
 
 import json
-import socket
-import threading
-from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from sqlmodel import select
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from bot import app as bot_app
-from bot.sandbox import Sandbox
 from bot.sandbox.cast import TEAM_ID
-from bot.settings import SlackSettings
-from workers.context import Context
 from workers.runs import leaks
 from workers.tables import Dataset, DatasetRole, Run
 
@@ -23,22 +15,6 @@ pytestmark = [
     pytest.mark.parametrize("sandbox", [{"delivery": "http"}], indirect=True),
     pytest.mark.parametrize("db", ["sqlite"], indirect=True),
 ]
-
-
-@pytest.fixture
-def bot(sandbox: Sandbox, slack: SlackSettings, context: Context) -> Iterator[None]:
-    """The bot behind its request URL."""
-    app = bot_app.build(context, slack)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    sandbox.request_url = f"http://127.0.0.1:{listener.getsockname()[1]}{bot_app.PATH}"
-    yield
-    server.should_exit = True
-    thread.join()
-    listener.close()
-    app.listener_runner.listener_executor.shutdown(wait=True)
 
 
 @pytest.fixture

@@ -1,24 +1,17 @@
 """Starting at a vendor, in Slack's hands: the form follows the provider, the plan says what each part costs."""
 
 import json
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
 import pytest
-import uvicorn
 from sqlmodel import select
 
-from bot import app as bot_app
 from bot.blocks import start_form
-from bot.sandbox import Sandbox
 from bot.sandbox.block_kit import problems_of_view
 from bot.sandbox.cast import TEAM_ID
 from bot.sandbox.driver import Person
-from bot.settings import SlackSettings
 from workers import announcements
 from workers.context import Context
 from workers.rights import Actor
@@ -43,22 +36,6 @@ def today() -> date:
 def context(context: Context, today: date, person: Person) -> Context:
     settings = context.settings.model_copy(update={"today": today, "admins": person.id})
     return replace(context, settings=settings)
-
-
-@pytest.fixture
-def bot(sandbox: Sandbox, slack: SlackSettings, context: Context) -> Iterator[None]:
-    """The bot behind its request URL; the Tuner is its admin."""
-    app = bot_app.build(context, slack)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    sandbox.request_url = f"http://127.0.0.1:{listener.getsockname()[1]}{bot_app.PATH}"
-    yield
-    server.should_exit = True
-    thread.join()
-    listener.close()
-    app.listener_runner.listener_executor.shutdown(wait=True)
 
 
 @pytest.fixture

@@ -4,27 +4,24 @@ import dataclasses
 import io
 import json
 import logging
-import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 import structlog
-import uvicorn
 from redis import Redis
 from slack_sdk import WebClient
 from sqlalchemy import inspect, text
 from sqlmodel import select
 
-from bot import app as bot_app
 from bot.deliver import deliver
 from bot.middleware import People
 from bot.sandbox import Sandbox
 from bot.sandbox.cast import BOT_USER_ID, TEAM_ID
 from bot.sandbox.driver import Person
-from bot.settings import SlackSettings
 from providers.registry import build as build_providers
 from providers.settings import ProviderSettings
 from tests.acceptance.player import has, said
@@ -59,19 +56,10 @@ def connected(context: Context, sandbox: Sandbox, vendor: ModelsServer) -> Itera
 
 
 @pytest.fixture
-def bot(sandbox: Sandbox, slack: SlackSettings, connected: Context) -> Iterator[None]:
-    """The bot behind its request URL."""
-    app = bot_app.build(connected, slack)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(bot_app.http_app(app), log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    sandbox.request_url = f"http://127.0.0.1:{listener.getsockname()[1]}{bot_app.PATH}"
-    yield
-    server.should_exit = True
-    thread.join()
-    listener.close()
-    app.listener_runner.listener_executor.shutdown(wait=True)
+def bot(answering: Callable[[Context], AbstractContextManager[None]], connected: Context) -> Iterator[None]:
+    """The bot behind its request URL, with this test's vendor."""
+    with answering(connected):
+        yield
 
 
 @pytest.fixture
