@@ -7,7 +7,7 @@ from bot.blocks import words
 from bot.listeners.clicks import Body, arrived, as_number, number, thread
 from bot.middleware import Desk, after_ack, tell
 from providers.prices import vendor
-from workers.runs import checkpoints, tuned
+from workers.runs import checkpoints, model_deletion
 from workers.tables import Run
 
 
@@ -44,7 +44,7 @@ def register(app: App, desk: Desk) -> None:
         run_id = as_number(run)
         with desk.context.db.write() as session:
             asked = arrived(session, actor, body) and what == "delete_model"
-            deleting = tuned.ask_to_delete(session, actor, run_id) if asked else None
+            deleting = model_deletion.ask_to_delete(session, actor, run_id) if asked else None
         ack()
         if deleting is not None:
             said = words.note(f"🗑️ {_asked_to_delete(deleting)}")

@@ -16,7 +16,7 @@ from workers.db import epoch_now
 from workers.hosting import names
 from workers.hosting.estimate import hourly, kept_in
 from workers.run_status import RunStatus
-from workers.runs import actual, cost, lifecycle, progress, tuned
+from workers.runs import actual, cost, lifecycle, model_deletion, progress
 from workers.runs.choices import Choices
 from workers.tables import Endpoint, EndpointStatus, HostedModel, LeaseStatus, Run, Task, TaskStatus
 
@@ -128,7 +128,7 @@ def go_on(session: Session, run: Run) -> None:
         stop(session, run)
         words = "Cancelled while its model was being deployed. What was hosted is being deleted."
         lifecycle.transition(session, run, RunStatus.CANCELLED, words)
-        tuned.discard(session, run)
+        model_deletion.discard(session, run)
     if run.status is not RunStatus.DEPLOYING:
         return
     if newest(session, run, TUNED, LIVING) is None:

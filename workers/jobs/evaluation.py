@@ -20,7 +20,7 @@ from workers.dataprep.example import Example
 from workers.errors import RetryLater
 from workers.evaluation import generate
 from workers.run_status import FINAL, RunStatus
-from workers.runs import asked, comparison, conclusion, division, lifecycle, material
+from workers.runs import comparison, conclusion, division, lifecycle, material, spending
 from workers.runs.choices import Choices
 from workers.tables import Evaluation, Generation, Run, RunEvent, Task
 from workers.tasks import Lease
@@ -82,7 +82,7 @@ def evaluate(context: Context, lease: Lease) -> None:
         else:
             summary = comparison.of_run(session, evaluation, run, examples, note)
         kept = session.get_one(Evaluation, evaluation.id)
-        kept.done, kept.summary = True, asked.noted(session, kept, row, summary)
+        kept.done, kept.summary = True, spending.noted(session, kept, row, summary)
         session.add(kept)
         conclusion.ready(session, row, system_prompt, max_tokens)
     for part in parts:
@@ -99,7 +99,7 @@ def gave_up(session: Session, task: Task) -> None:
     evaluation = conclusion.evaluation_of(session, run)
     evaluation.done = True
     words = f"The models could not be compared because of a fault on our side (error id {task.error_id or 'none'})."
-    evaluation.summary = asked.noted(session, evaluation, run, {"problem": words})
+    evaluation.summary = spending.noted(session, evaluation, run, {"problem": words})
     session.add(evaluation)
     conclusion.ready(session, run, "", 512)
 

@@ -8,7 +8,7 @@ from providers.errors import NotConfigured, NotFound, ProviderError
 from workers import vendors
 from workers.context import Context
 from workers.errors import RetryLater
-from workers.runs import checkpoints, tuned
+from workers.runs import checkpoints, model_deletion
 from workers.tables import Announcement, AnnouncementStatus, ChatThread, Endpoint, Run, Task
 from workers.tasks import Lease
 
@@ -73,8 +73,8 @@ def delete_model(context: Context, lease: Lease) -> None:
     """Delete a run's models at the vendor. What is gone already is deleted already."""
     with context.db.read() as session:
         run = session.get_one(Run, lease.task.subject_id)
-        names = tuned.models_of(session, run)
-        hosted = tuned.hosted_of(session, run)
+        names = model_deletion.models_of(session, run)
+        hosted = model_deletion.hosted_of(session, run)
     if hosted and not _is_old(lease.task):
         raise RetryLater("its hosting has not ended yet", context.settings.poll_seconds)
     problem = ""
@@ -95,15 +95,15 @@ def delete_model(context: Context, lease: Lease) -> None:
     with lease.finish() as session:
         row = _locked(session, lease.task)
         if problem:
-            tuned.not_deleted(session, row, problem)
+            model_deletion.not_deleted(session, row, problem)
         else:
-            tuned.deleted(session, row)
+            model_deletion.deleted(session, row)
 
 
 def gave_up_deleting(session: Session, task: Task) -> None:
     """The task broke too often: the thread says so, with the id of the log line."""
     words = f"There was a fault on our side (error id {task.error_id or 'none'}). Try again, or delete it in the "
-    tuned.not_deleted(session, _locked(session, task), f"{words}vendor's console.")
+    model_deletion.not_deleted(session, _locked(session, task), f"{words}vendor's console.")
 
 
 def _is_old(task: Task) -> bool:

@@ -18,5 +18,8 @@ lifecycle   the only place that moves a run: start, cancel, transitions, ends
 division    which examples are learnt from, watched and tested on; kept for every attempt
 material    a run's files, written by that division
 progress    what a run's card shows while it trains
+watching    which runs at vendors are due to be asked about; pace says how often, news what an answer makes of a run
+checkpoints models that a vendor's training left on its way; model_deletion ends a tuned model and them for ever
 comparison  what the answers of its models come to, or why there are none
+spending    what an evaluation's questions cost; conclusion is what its end leaves: endpoint, messages, hosting
 """

@@ -4,7 +4,7 @@ from sqlmodel import Session, select
 
 from workers import announcements, hosting
 from workers.run_status import RunStatus
-from workers.runs import actual, division, lifecycle, tuned
+from workers.runs import actual, division, lifecycle, model_deletion
 from workers.tables import Endpoint, Evaluation, Run
 
 
@@ -32,7 +32,7 @@ def ready(session: Session, run: Run, system_prompt: str, max_tokens: int) -> No
     if division.part_of(run) is not None:  # its model was only made to be tested
         hosting.evaluated(session, run)
         actual.settle(session, run)
-        tuned.discard(session, run)
+        model_deletion.discard(session, run)
         return
     endpoint = Endpoint(
         team_id=run.team_id,
@@ -68,4 +68,4 @@ def cancelled(session: Session, run: Run, words: str) -> None:
     lifecycle.transition(session, run, RunStatus.CANCELLED, words)
     hosting.stop(session, run)
     actual.settle(session, run)
-    tuned.discard(session, run)
+    model_deletion.discard(session, run)

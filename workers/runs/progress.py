@@ -102,9 +102,9 @@ def ended(session: Session, run: Run, job: ProviderJob) -> None:
         if run.status is not RunStatus.CANCELLING:
             lifecycle.transition(session, run, RunStatus.CANCELLING, "Ended at the provider.")
         lifecycle.transition(session, run, RunStatus.CANCELLED, _cancelled(run, job))
-        from workers.runs import tuned  # which knows checkpoints, and they know runs' progress
+        from workers.runs import model_deletion  # which knows checkpoints, and they know runs' progress
 
-        tuned.discard(session, run)
+        model_deletion.discard(session, run)
     elif succeeded:
         if run.status is RunStatus.PAUSED:  # it was resumed and has ended since the last look
             lifecycle.transition(session, run, RunStatus.TRAINING)

@@ -17,7 +17,7 @@ from workers import chat, errors, tasks
 from workers.jobs import runner
 from workers.rights import Actor
 from workers.run_status import RunStatus
-from workers.runs import checkpoints, tuned
+from workers.runs import checkpoints, model_deletion
 from workers.tables import (
     Announcement,
     AnnouncementStatus,
@@ -178,7 +178,7 @@ def test_a_checkpoint_that_would_have_to_be_hosted_is_shown_and_not_offered(plac
 
 def ask_to_delete(place, run_id, actor=TUNER):
     with place.db.write() as session:
-        return tuned.ask_to_delete(session, actor, run_id)
+        return model_deletion.ask_to_delete(session, actor, run_id)
 
 
 def test_deleting_the_tuned_model(place, vendor, listed):
