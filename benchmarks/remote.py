@@ -28,8 +28,8 @@ from sqlmodel import Session, select
 
 from workers import announcements, bootstrap
 from workers.db import Database
+from workers.plans.choices import Choices
 from workers.run_status import RunStatus
-from workers.runs.choices import Choices
 from workers.runs.lifecycle import card_slot
 from workers.runs.pace import JITTER, POLLS_A_SECOND, SHORTEST, Pace
 from workers.settings import Settings

@@ -11,8 +11,8 @@ from bot.blocks.elements import Block, Drawn, context, section
 from bot.blocks.findings import counted
 from workers import consents, datasets, job_files
 from workers.dataprep.convert import TARGETS
-from workers.runs import offered
-from workers.runs.job_file import write
+from workers.plans import offered
+from workers.plans.job_file import write
 from workers.settings import Settings
 from workers.storage import Storage
 from workers.tables import Announcement, Consent, Dataset, Derivation, JobFile, Run, ThreadImport, Upload

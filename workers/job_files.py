@@ -13,11 +13,11 @@ from providers.capabilities import CAPABILITIES
 from workers import announcements, datasets
 from workers.dataprep.split import LEAST_TO_HOLD_OUT
 from workers.errors import NotFound, UserError
+from workers.plans import proposal
+from workers.plans.choices import Choices, TestOn
+from workers.plans.job_fields import Named
+from workers.plans.job_file import HELD_OUT, NOTHING, JobFilePlan
 from workers.rights import Actor, Verb, allowed, require
-from workers.runs import proposal
-from workers.runs.choices import Choices, TestOn
-from workers.runs.job_fields import Named
-from workers.runs.job_file import HELD_OUT, NOTHING, JobFilePlan
 from workers.tables import Dataset, DatasetRole, JobFile, Run, Upload
 
 USUAL = {"Test": str(TestOn.HELD_OUT), "Watched while training": NOTHING}

@@ -13,8 +13,8 @@ from sqlmodel import Session, select
 from workers import announcements, dataset_cards, datasets, tasks
 from workers.dataprep import hub
 from workers.errors import UserError
+from workers.plans import job_yaml
 from workers.rights import Actor, Verb, require
-from workers.runs import job_yaml
 from workers.tables import Dataset, DatasetRole, Owned, Task, Upload, UploadStatus
 from workers.tasks import Lease
 

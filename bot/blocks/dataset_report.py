@@ -21,8 +21,8 @@ from bot.blocks.elements import (
 from bot.blocks.findings import counted
 from workers.dataset_cards import fixes
 from workers.datasets import FEW_EXAMPLES
-from workers.runs import cost
-from workers.runs.billing import Offer
+from workers.plans import cost
+from workers.plans.billing import Offer
 from workers.tables import Dataset, DatasetRole, Upload, UploadStatus
 
 ROLES = {

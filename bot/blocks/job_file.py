@@ -7,10 +7,10 @@ from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, button, context, fields, section
 from providers import prices
 from providers.capabilities import CAPABILITIES
-from workers.runs import offered
-from workers.runs.choices import TestOn
-from workers.runs.job_fields import Named
-from workers.runs.job_file import HELD_OUT, NOTHING, JobFilePlan
+from workers.plans import offered
+from workers.plans.choices import TestOn
+from workers.plans.job_fields import Named
+from workers.plans.job_file import HELD_OUT, NOTHING, JobFilePlan
 from workers.tables import JobFile
 
 MOST_LINES = 12

@@ -5,10 +5,10 @@ import time
 from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, bar, button, confirm, context, option, overflow, section
 from providers.prices import short_name, vendor
+from workers.plans.choices import Choices
+from workers.plans.cost import duration
 from workers.run_status import FINAL, RunStatus
 from workers.runs import actual, division, lifecycle
-from workers.runs.choices import Choices
-from workers.runs.cost import duration
 from workers.tables import Endpoint, EndpointStatus, Run
 
 STATES = {

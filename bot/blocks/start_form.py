@@ -26,9 +26,9 @@ from bot.blocks.start_settings import knobs, menu_option, options
 from providers import prices
 from providers.retirements import Notice
 from workers.dataprep.split import LEAST_TO_HOLD_OUT
-from workers.runs.choices import FOLDS, Choices, TestOn
-from workers.runs.offered import OTHER
-from workers.runs.plan import StartForm
+from workers.plans.choices import FOLDS, Choices, TestOn
+from workers.plans.offered import OTHER
+from workers.plans.plan import StartForm
 from workers.tables import Dataset
 
 REDRAW = "start_redraw"

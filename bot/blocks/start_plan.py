@@ -11,11 +11,11 @@ from bot.blocks.start_form import notices
 from providers import prices
 from providers.retirements import Notice
 from workers.hosting.possible import NOT_HOSTED
-from workers.runs.billing import Count, about
-from workers.runs.choices import Choices, TestOn
-from workers.runs.cost import Estimate, Offer
+from workers.plans.billing import Count, about
+from workers.plans.choices import Choices, TestOn
+from workers.plans.cost import Estimate, Offer
+from workers.plans.offered import METHODS, Option
 from workers.runs.leaks import Leaks
-from workers.runs.offered import METHODS, Option
 from workers.tables import Dataset
 
 TRY_ANYWAY = "try_anyway"

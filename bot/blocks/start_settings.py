@@ -18,10 +18,10 @@ from bot.blocks.elements import (
 from providers import prices
 from providers.base import AUTO, Hyperparameter, Knob, Method
 from providers.capabilities import CAPABILITIES
-from workers.runs import grading
-from workers.runs.choices import MOST_TYPES_CHARACTERS, Choices
-from workers.runs.offered import Option
-from workers.runs.proposal import StartForm
+from workers.plans import grading
+from workers.plans.choices import MOST_TYPES_CHARACTERS, Choices
+from workers.plans.offered import Option
+from workers.plans.proposal import StartForm
 
 ADVANCED = "start_advanced"
 """The button that shows or hides the hyperparameters that few people need."""

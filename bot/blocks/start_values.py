@@ -8,9 +8,9 @@ from typing import Any
 from bot.blocks.start_form import ATTACH, HELD_OUT_WATCHED, NOTHING_WATCHED
 from providers.base import AUTO, Hyperparameter
 from workers.errors import InvalidPlan
-from workers.runs import grading
-from workers.runs.choices import Choices, TestOn
-from workers.runs.offered import OTHER
+from workers.plans import grading
+from workers.plans.choices import Choices, TestOn
+from workers.plans.offered import OTHER
 
 HOW_TO_ATTACH = (
     "Attach the test file to a message in this channel, ideally together with the training file. When its report is "

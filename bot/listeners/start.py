@@ -17,11 +17,12 @@ from bot.blocks.elements import Block
 from bot.middleware import Desk, after_ack
 from workers import inbound, job_files
 from workers.errors import InvalidPlan, UserError
+from workers.plans import cost, drafts, offered, plan
+from workers.plans.choices import Choices
+from workers.plans.proposal import StartForm
 from workers.rights import Actor, Verb, allowed
-from workers.runs import cost, counting, drafts, leaks, lifecycle, offered, plan, rehearsal, rehome
-from workers.runs.choices import Choices
+from workers.runs import counting, leaks, lifecycle, rehearsal, rehome
 from workers.runs.leaks import Leaks
-from workers.runs.proposal import StartForm
 from workers.tables import Dataset
 
 log = structlog.get_logger()

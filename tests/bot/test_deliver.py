@@ -14,7 +14,7 @@ from bot.sandbox.driver import Person
 from tests.acceptance.player import said
 from workers import announcements
 from workers.context import Context
-from workers.runs.plan import Choices
+from workers.plans.plan import Choices
 from workers.tables import Announcement, AnnouncementStatus, Dataset, Owned, Run, RunMetric
 
 CHANNEL = "#finetuning"

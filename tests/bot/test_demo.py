@@ -15,8 +15,8 @@ from bot.blocks.elements import Drawn
 from bot.demo import DemoFailed, Printer
 from bot.sandbox import Sandbox
 from workers.errors import SetupProblem
+from workers.plans.plan import Choices
 from workers.run_status import RunStatus
-from workers.runs.plan import Choices
 from workers.tables import Owned, Run
 
 

@@ -13,8 +13,8 @@ from bot.sandbox.cast import TEAM_ID
 from workers import announcements
 from workers.context import Context
 from workers.jobs import runner
-from workers.runs import job_file
-from workers.runs.choices import Choices
+from workers.plans import job_file
+from workers.plans.choices import Choices
 from workers.tables import Credential, Dataset, JobFile, Run, Task, TaskStatus, Upload
 
 CHANNEL = "#finetuning"

@@ -4,9 +4,9 @@ import pytest
 
 from bot import launch
 from workers.errors import SetupProblem
+from workers.plans import cost
+from workers.plans.choices import Choices, TestOn
 from workers.run_status import RunStatus
-from workers.runs import cost
-from workers.runs.choices import Choices, TestOn
 from workers.runs.lifecycle import PART
 from workers.settings import Settings
 from workers.tables import Dataset, Evaluation, Run

@@ -14,10 +14,11 @@ from bot.sandbox.cast import TEAM_ID
 from bot.sandbox.driver import Person
 from workers import announcements
 from workers.context import Context
+from workers.plans import plan
+from workers.plans.choices import Choices
 from workers.rights import Actor
 from workers.run_status import RunStatus
-from workers.runs import lifecycle, plan
-from workers.runs.choices import Choices
+from workers.runs import lifecycle
 from workers.storage import Storage
 from workers.tables import Announcement, Credential, Dataset, DatasetRole, Run, Task
 

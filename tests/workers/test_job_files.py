@@ -6,9 +6,9 @@ import pytest
 
 from workers import job_files
 from workers.errors import UserError
+from workers.plans import job_file
+from workers.plans.choices import Choices, TestOn
 from workers.rights import Actor
-from workers.runs import job_file
-from workers.runs.choices import Choices, TestOn
 from workers.settings import Settings
 from workers.tables import Dataset, DatasetRole, JobFile
 
@@ -149,7 +149,7 @@ def test_the_method_is_the_datasets_where_none_is_named(chosen, put):
 
 
 def test_another_method_than_the_datasets_is_refused_when_the_form_is_filled(chosen, put, db):
-    from workers.runs import plan
+    from workers.plans import plan
 
     put("pairs.jsonl", 1, method="dpo")
     choices, _ = chosen("dataset: pairs.jsonl", "method: sft")

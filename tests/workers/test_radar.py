@@ -13,9 +13,9 @@ from providers.registry import build
 from providers.settings import ProviderSettings
 from workers import credentials, radar
 from workers.jobs import runner
+from workers.plans.choices import Choices
 from workers.rights import Actor
 from workers.run_status import RunStatus
-from workers.runs.choices import Choices
 from workers.settings import Settings
 from workers.tables import Announcement, Credential, CredentialStatus, Dataset, Run, Task, TaskStatus
 

@@ -9,8 +9,8 @@ from sqlmodel import select
 from workers import dataset_cards, tasks, uploads
 from workers.errors import LeaseLost, NotAllowed
 from workers.jobs.kinds import give_up
+from workers.plans.job_yaml import MOST_BYTES
 from workers.rights import Actor
-from workers.runs.job_yaml import MOST_BYTES
 from workers.tables import Announcement, Dataset, Task, Upload, UploadStatus
 from workers.tasks import Timing
 from workers.uploads import MOST_FILES, ReceivedFile

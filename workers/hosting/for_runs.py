@@ -7,8 +7,8 @@ from sqlmodel import Session, col, select
 from providers.capabilities import CAPABILITIES
 from providers.errors import NotFound
 from workers.hosting.models import BASE, TUNED, ask, end, end_of_lease, living, newest, now, stop, why_not
+from workers.plans.choices import Choices, TestOn
 from workers.runs import division
-from workers.runs.choices import Choices, TestOn
 from workers.tables import Endpoint, EndpointStatus, LeaseStatus, Run
 
 

@@ -15,9 +15,10 @@ from workers import announcements, tasks
 from workers.db import epoch_now
 from workers.hosting import names
 from workers.hosting.estimate import hourly, kept_in
+from workers.plans import cost
+from workers.plans.choices import Choices
 from workers.run_status import RunStatus
-from workers.runs import actual, cost, lifecycle, model_deletion, progress
-from workers.runs.choices import Choices
+from workers.runs import actual, lifecycle, model_deletion, progress
 from workers.tables import Endpoint, EndpointStatus, HostedModel, LeaseStatus, Run, Task, TaskStatus
 
 COMING = (LeaseStatus.ASKED, LeaseStatus.CREATING)

@@ -19,9 +19,9 @@ from workers.dataprep import tokens
 from workers.dataprep.example import Example
 from workers.errors import RetryLater
 from workers.evaluation import generate
+from workers.plans.choices import Choices
 from workers.run_status import FINAL, RunStatus
 from workers.runs import comparison, conclusion, division, lifecycle, material, spending
-from workers.runs.choices import Choices
 from workers.tables import Evaluation, Generation, Run, RunEvent, Task
 from workers.tasks import Lease
 

@@ -2,8 +2,8 @@
 
 from workers import job_files, uploads
 from workers.context import Context
-from workers.runs import job_file
-from workers.runs.job_yaml import MOST_BYTES, NoJobFile
+from workers.plans import job_file
+from workers.plans.job_yaml import MOST_BYTES, NoJobFile
 from workers.tables import Upload, UploadStatus
 from workers.tasks import Lease
 

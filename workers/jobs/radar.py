@@ -13,7 +13,7 @@ from workers import radar, vendors
 from workers.context import Context
 from workers.hosting import names, strays
 from workers.hosting.strays import Strays
-from workers.runs import offered
+from workers.plans import offered
 from workers.tables import Credential, Task, TaskStatus
 from workers.tasks import Lease
 

@@ -25,9 +25,9 @@ from workers.jobs.following import (
     never_left_alone,
     patiently,
 )
+from workers.plans.plan import Choices
 from workers.run_status import FINAL, RunStatus
 from workers.runs import lifecycle, material, progress
-from workers.runs.plan import Choices
 from workers.tables import Run, Task
 from workers.tasks import Lease
 

@@ -11,10 +11,11 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from providers import prices
+from workers.plans import cost
+from workers.plans.billing import about, dollars
+from workers.plans.choices import Choices
 from workers.run_status import FINAL, RunStatus
-from workers.runs import cost, lifecycle
-from workers.runs.billing import about, dollars
-from workers.runs.choices import Choices
+from workers.runs import lifecycle
 from workers.tables import Evaluation, HostedModel, LeaseStatus, Run
 
 FREE = frozenset({"local", "stub"})

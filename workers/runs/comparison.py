@@ -11,9 +11,10 @@ from workers.context import Context
 from workers.dataprep.example import Example
 from workers.evaluation import compare
 from workers.evaluation.compare import Asked
+from workers.plans import cost
+from workers.plans.choices import Choices, TestOn
 from workers.run_status import RunStatus
-from workers.runs import cost, division, material
-from workers.runs.choices import Choices, TestOn
+from workers.runs import division, material
 from workers.tables import Dataset, Evaluation, Generation, Run
 
 CHECKED = (

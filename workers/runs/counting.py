@@ -8,9 +8,9 @@ from workers.dataprep import tokens
 from workers.dataprep.limits import UnreadableDataset
 from workers.dataprep.sketches import batches
 from workers.errors import UserError
+from workers.plans.billing import Count, counted_with
+from workers.plans.choices import Choices
 from workers.runs import material
-from workers.runs.billing import Count, counted_with
-from workers.runs.choices import Choices
 from workers.tables import Dataset
 
 MOST_EXAMPLES = 2_000

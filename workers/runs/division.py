@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workers.runs.choices import FOLDS
+from workers.plans.choices import FOLDS
 from workers.tables import Run
 
 NO_TEST = (

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from workers.context import Context
 from workers.dataprep.limits import UnreadableDataset
 from workers.errors import InvalidPlan, UserError
+from workers.plans.choices import Choices
 from workers.runs import material
-from workers.runs.choices import Choices
 from workers.tables import Dataset
 
 MOST_SECONDS = 1.0

@@ -12,12 +12,13 @@ from providers.capabilities import CAPABILITIES
 from providers.prices import vendor
 from workers import announcements, tasks
 from workers.errors import NotFound, UserError
+from workers.plans import cost, plan
+from workers.plans.billing import Count
+from workers.plans.choices import FOLDS, Choices
+from workers.plans.cost import Estimate
 from workers.rights import Actor, Verb, allowed, require
 from workers.run_status import FINAL, RunStatus, check_transition
-from workers.runs import cost, division, plan
-from workers.runs.billing import Count
-from workers.runs.choices import FOLDS, Choices
-from workers.runs.cost import Estimate
+from workers.runs import division
 from workers.settings import Settings
 from workers.tables import AuditEntry, Dataset, Run, RunEvent
 

@@ -25,8 +25,8 @@ from workers.dataprep.leakage import Leakage
 from workers.dataprep.limits import Limits
 from workers.dataprep.split import Keys, Side
 from workers.errors import UserError
+from workers.plans.choices import Choices, sizes
 from workers.runs import division, lifecycle
-from workers.runs.choices import Choices, sizes
 from workers.runs.division import Division
 from workers.tables import Dataset, Run
 

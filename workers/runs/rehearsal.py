@@ -18,8 +18,9 @@ from workers.dataprep.convert import Written
 from workers.dataprep.example import Example
 from workers.dataprep.limits import UnreadableDataset
 from workers.errors import InvalidPlan, UserError
-from workers.runs import counting, grading, material
-from workers.runs.choices import Choices
+from workers.plans import grading
+from workers.plans.choices import Choices
+from workers.runs import counting, material
 from workers.tables import Dataset
 
 MOST_KINDS = 3

@@ -10,11 +10,12 @@ from providers import prices
 from providers.base import AUTO, Hyperparameter
 from workers.context import Context
 from workers.errors import NotFound
+from workers.plans import cost, offered
+from workers.plans.billing import about
+from workers.plans.choices import MOST_NAME_CHARACTERS, Choices
+from workers.plans.offered import Offers
 from workers.rights import Actor, Verb, allowed
-from workers.runs import cost, division, lifecycle, offered
-from workers.runs.billing import about
-from workers.runs.choices import MOST_NAME_CHARACTERS, Choices
-from workers.runs.offered import Offers
+from workers.runs import division, lifecycle
 from workers.settings import Settings
 from workers.tables import Dataset, Run
 

@@ -8,8 +8,8 @@ from sqlmodel import Session, select
 
 from providers import prices
 from workers.evaluation import generate
-from workers.runs import cost
-from workers.runs.choices import Choices
+from workers.plans import cost
+from workers.plans.choices import Choices
 from workers.tables import Evaluation, Generation, Run
 
 

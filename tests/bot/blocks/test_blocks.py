@@ -10,9 +10,9 @@ from bot.blocks import answer, endpoint, evaluation, home, run_card, start_form,
 from bot.sandbox.block_kit import problems_of_blocks, problems_of_view
 from bot.sandbox.block_kit_schema import Surface
 from workers.evaluation.compare import Asked, compare
+from workers.plans.cost import Estimate
+from workers.plans.plan import Choices, Option, StartForm
 from workers.run_status import RunStatus
-from workers.runs.cost import Estimate
-from workers.runs.plan import Choices, Option, StartForm
 from workers.tables import ApiKey, Dataset, DatasetRole, Endpoint, Run
 
 TEXT = st.text(

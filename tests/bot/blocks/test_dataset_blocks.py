@@ -24,8 +24,8 @@ from workers import previews
 from workers.dataprep.checks.catalogue import CATALOGUE
 from workers.dataprep.convert import TARGETS
 from workers.dataprep.example import Example, Message
+from workers.plans.plan import Choices
 from workers.run_status import RunStatus
-from workers.runs.plan import Choices
 from workers.tables import (
     Consent,
     ConsentAnswer,

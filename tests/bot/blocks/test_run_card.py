@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bot.blocks import checkpoints, loss_curve, run_card
 from bot.sandbox.block_kit import problems_of_blocks
+from workers.plans.choices import Choices
 from workers.run_status import RunStatus
-from workers.runs.choices import Choices
 from workers.tables import Endpoint, EndpointStatus, Run, RunCheckpoint, RunMetric
 
 TEXT = st.text(

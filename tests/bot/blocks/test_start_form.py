@@ -12,11 +12,11 @@ from providers.base import Method
 from providers.capabilities import CAPABILITIES
 from providers.retirements import Notice
 from workers.errors import InvalidPlan
-from workers.runs.billing import Offer
-from workers.runs.choices import Choices, TestOn
-from workers.runs.cost import Estimate
+from workers.plans.billing import Offer
+from workers.plans.choices import Choices, TestOn
+from workers.plans.cost import Estimate
+from workers.plans.plan import Option, StartForm
 from workers.runs.leaks import Leaks
-from workers.runs.plan import Option, StartForm
 from workers.tables import Dataset, DatasetRole
 
 ESTIMATE = Estimate(20, 0, 3, 15, 900, 2700, None, "$0 (runs on your own machine)")

@@ -11,8 +11,9 @@ from sqlmodel import select
 from providers.base import ChatChunk, ProviderJob, ProviderJobStatus, nobody_objects
 from workers.context import Context
 from workers.jobs import runner
+from workers.plans import plan
 from workers.rights import Actor
-from workers.runs import lifecycle, plan
+from workers.runs import lifecycle
 from workers.tables import Dataset, DatasetRole, Run, Task, TaskStatus, Upload, UploadStatus
 
 ROOT = Path(__file__).resolve().parents[3]

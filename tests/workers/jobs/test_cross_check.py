@@ -9,9 +9,10 @@ from sqlmodel import select
 from providers.base import ProviderJobStatus
 from tests.workers.jobs.conftest import TUNER
 from workers.jobs import following
+from workers.plans import plan
+from workers.plans.choices import Choices, TestOn
 from workers.run_status import RunStatus
-from workers.runs import comparison, division, lifecycle, plan
-from workers.runs.choices import Choices, TestOn
+from workers.runs import comparison, division, lifecycle
 from workers.tables import Announcement, Dataset, Endpoint, Evaluation, Run, TaskStatus
 
 pytestmark = pytest.mark.parametrize("db", ["sqlite"], indirect=True)

@@ -5,7 +5,7 @@ from sqlmodel import select
 
 from workers import tasks
 from workers.jobs import runner
-from workers.runs.job_file import JobFilePlan
+from workers.plans.job_file import JobFilePlan
 from workers.tables import Announcement, JobFile, Task, TaskStatus, Upload, UploadStatus
 
 pytestmark = pytest.mark.parametrize("db", ["sqlite"], indirect=True)

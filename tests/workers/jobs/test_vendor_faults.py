@@ -23,9 +23,9 @@ from tests.workers.jobs.watched import watch_once
 from workers import tasks
 from workers.jobs import runner
 from workers.jobs import watching as watcher
+from workers.plans.choices import Choices
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
-from workers.runs.choices import Choices
 from workers.tables import Credential, Dataset, Run, Task, TaskStatus
 
 CREATE, RETRIEVE, LIST = "POST /fine_tuning/jobs", "GET /fine_tuning/jobs/{id}", "GET /fine_tuning/jobs"

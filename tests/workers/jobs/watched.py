@@ -12,9 +12,9 @@ from providers.base import ProviderJob, ProviderJobStatus
 from providers.errors import NotConfigured
 from workers import tasks
 from workers.jobs import runner
+from workers.plans.choices import Choices
 from workers.rights import Actor
 from workers.run_status import RunStatus
-from workers.runs.choices import Choices
 from workers.tables import Dataset, Run, Task
 
 TUNER = Actor("T1", "U1", "C1")

@@ -5,9 +5,9 @@ import time
 import pytest
 from sqlmodel import select
 
+from workers.plans.choices import Choices
 from workers.run_status import RunStatus
 from workers.runs import actual
-from workers.runs.choices import Choices
 from workers.tables import Announcement, Dataset, Evaluation, HostedModel, LeaseStatus, Run
 
 MINI = "gpt-4.1-mini-2025-04-14"

@@ -10,8 +10,8 @@ from providers.base import Method
 from providers.errors import InvalidRequest
 from workers.dataprep.checks import vendors
 from workers.errors import InvalidPlan, UserError
+from workers.plans.choices import Choices
 from workers.runs import counting, material, rehearsal
-from workers.runs.choices import Choices
 from workers.tables import Announcement, Dataset, Run
 
 pytestmark = pytest.mark.parametrize("db", ["sqlite"], indirect=True)

@@ -6,8 +6,9 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from workers.dataprep.report import check_file
-from workers.runs import cost, counting
-from workers.runs.choices import Choices
+from workers.plans import cost
+from workers.plans.choices import Choices
+from workers.runs import counting
 from workers.tables import Dataset
 
 MODEL = "smollm2-135m-instruct"

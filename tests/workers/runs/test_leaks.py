@@ -6,8 +6,8 @@ import json
 import pytest
 
 from workers.errors import InvalidPlan
+from workers.plans.choices import Choices
 from workers.runs import leaks, material
-from workers.runs.choices import Choices
 from workers.tables import Dataset
 
 pytestmark = pytest.mark.parametrize("db", ["sqlite"], indirect=True)

@@ -4,10 +4,11 @@ import pytest
 from sqlmodel import select
 
 from workers.errors import IllegalTransition, InvalidPlan, NotAllowed, NotFound, UserError
+from workers.plans import plan
+from workers.plans.plan import Choices
 from workers.rights import Actor
 from workers.run_status import RunStatus
-from workers.runs import lifecycle, plan
-from workers.runs.plan import Choices
+from workers.runs import lifecycle
 from workers.settings import Settings
 from workers.tables import Announcement, AuditEntry, Dataset, DatasetRole, Run, Task
 

@@ -8,8 +8,8 @@ import pytest
 
 from workers.dataprep import convert
 from workers.dataprep.limits import Limits, UnreadableDataset
+from workers.plans.choices import Choices, TestOn
 from workers.runs import material
-from workers.runs.choices import Choices, TestOn
 from workers.tables import Dataset, Run
 
 

@@ -10,10 +10,10 @@ from bot.sandbox.block_kit import problems_of_blocks
 from providers.base import Method
 from workers.dataprep.example import Example, Message
 from workers.errors import NotFound
+from workers.plans.choices import Choices, TestOn
 from workers.rights import Actor
 from workers.run_status import RunStatus
 from workers.runs import comparison, division, rehome
-from workers.runs.choices import Choices, TestOn
 from workers.settings import Settings
 from workers.tables import Credential, Dataset, Evaluation, Generation, Run
 

@@ -10,10 +10,10 @@ from sqlmodel import delete, select
 
 from bot.blocks import start_plan
 from workers.errors import InvalidPlan, NotAllowed, NotFound
+from workers.plans import cost, job_file, plan
+from workers.plans.choices import Choices, TestOn
 from workers.rights import Actor
 from workers.run_status import RunStatus
-from workers.runs import cost, job_file, plan
-from workers.runs.choices import Choices, TestOn
 from workers.settings import Settings
 from workers.tables import Credential, Dataset, DatasetRole, Run
 

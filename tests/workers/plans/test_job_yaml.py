@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from bot.blocks import job_file as card
 from bot.sandbox.block_kit import problems_of_blocks
-from workers.runs import job_file, job_yaml
-from workers.runs.job_fields import PROVIDERS
-from workers.runs.job_file import JobFilePlan
-from workers.runs.job_yaml import NoJobFile
+from workers.plans import job_file, job_yaml
+from workers.plans.job_fields import PROVIDERS
+from workers.plans.job_file import JobFilePlan
+from workers.plans.job_yaml import NoJobFile
 from workers.tables import JobFile
 
 SCALARS = {

@@ -12,7 +12,7 @@
     openai: {integrations: …}        # what only that vendor knows; sections of other vendors are left alone
 
 Whatever is wrong is collected: `problems` stop the file from being used, `notes` only say what was not taken over.
-AutoTrain's own files are read by `workers.runs.autotrain_file`.
+AutoTrain's own files are read by `workers.plans.autotrain_file`.
 """
 
 import json
@@ -23,9 +23,9 @@ from typing import Any
 import yaml
 
 from providers.base import Hyperparameter, Method
-from workers.runs import job_yaml
-from workers.runs.choices import MOST_NAME_CHARACTERS, Choices, TestOn
-from workers.runs.job_fields import (
+from workers.plans import job_yaml
+from workers.plans.choices import MOST_NAME_CHARACTERS, Choices, TestOn
+from workers.plans.job_fields import (
     PROVIDERS,
     Named,
     dataset_of,
@@ -37,7 +37,7 @@ from workers.runs.job_fields import (
     short,
     text_of,
 )
-from workers.runs.job_yaml import NoJobFile
+from workers.plans.job_yaml import NoJobFile
 from workers.tables import Dataset, Run
 
 MARK = "finetune"
@@ -133,7 +133,7 @@ def _named(row: Dataset) -> dict[str, Any]:
 
 def read(text: bytes) -> JobFilePlan:
     """What the file asks for: ours, or AutoTrain's. Raises NoJobFile."""
-    from workers.runs import autotrain_file
+    from workers.plans import autotrain_file
 
     try:
         data = job_yaml.load(text)

@@ -6,7 +6,7 @@ import pytest
 
 from providers import prices
 from providers.base import Method
-from workers.runs import offered
+from workers.plans import offered
 from workers.settings import Settings
 from workers.tables import Credential, CredentialStatus, Dataset
 

@@ -4,9 +4,9 @@ import pytest
 from sqlmodel import select
 
 from workers.errors import NotFound
+from workers.plans import drafts
+from workers.plans.choices import Choices
 from workers.rights import Actor
-from workers.runs import drafts
-from workers.runs.choices import Choices
 from workers.tables import PlanDraft
 
 TUNER = Actor("T1", "U1", "C1")

@@ -10,10 +10,10 @@ from providers import prices
 from providers.base import AUTO
 from providers.prices import Price
 from workers.dataprep import split, tokens
+from workers.plans import billing
+from workers.plans.billing import Count, Offer, best_fit, by_provider
+from workers.plans.choices import FOLDS, Choices, sizes
 from workers.run_status import RunStatus
-from workers.runs import billing
-from workers.runs.billing import Count, Offer, best_fit, by_provider
-from workers.runs.choices import FOLDS, Choices, sizes
 from workers.settings import Settings
 from workers.tables import Dataset, Run
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.runs import billing, cost
+from workers.plans import billing, cost
 
 REPORT = {
     "method": "sft", "format": "openai-chat", "examples": 100, "epochs": 3, "billed_tokens": 1_500_000,

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers import prices
-from workers.runs.choices import EARLIER_KNOBS, MOST_NAME_CHARACTERS
-from workers.runs.job_fields import Named, knobs_of, seed_of
-from workers.runs.job_file import HELD_OUT, MOST_MODEL_CHARACTERS, NOTHING, JobFilePlan
-from workers.runs.offered import LOCAL_TEXTS
+from workers.plans.choices import EARLIER_KNOBS, MOST_NAME_CHARACTERS
+from workers.plans.job_fields import Named, knobs_of, seed_of
+from workers.plans.job_file import HELD_OUT, MOST_MODEL_CHARACTERS, NOTHING, JobFilePlan
+from workers.plans.offered import LOCAL_TEXTS
 
 KNOBS = {"epochs": "epochs", "batch_size": "batch_size", "lr": "learning_rate", "lora_r": "lora_r"}
 """AutoTrain's name to ours."""

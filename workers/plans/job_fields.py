@@ -8,7 +8,7 @@ from typing import Any
 from providers import prices
 from providers.base import Hyperparameter, Method
 from providers.capabilities import CAPABILITIES
-from workers.runs.choices import Choices, option_problems
+from workers.plans.choices import Choices, option_problems
 
 PROVIDERS = tuple(name for name in CAPABILITIES if name != "stub")
 """Those that a job file may name."""

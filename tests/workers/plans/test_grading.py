@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from workers.runs import grading
+from workers.plans import grading
 
 SPEC = json.loads((Path(__file__).parents[2] / "contracts" / "openai-ft.json").read_text())
 

@@ -9,9 +9,8 @@ from providers.base import Method
 from providers.capabilities import CAPABILITIES
 from workers import datasets
 from workers.errors import InvalidPlan, UserError
-from workers.rights import Actor, Verb, allowed
-from workers.runs import grading, offered
-from workers.runs.choices import (
+from workers.plans import grading, offered
+from workers.plans.choices import (
     FOLDS,
     LEAST_TO_CROSS_CHECK,
     MOST_NAME_CHARACTERS,
@@ -20,9 +19,10 @@ from workers.runs.choices import (
     option_problems,
     sizes,
 )
-from workers.runs.cost import Estimate
-from workers.runs.offered import OTHER, Offers, Option
-from workers.runs.proposal import StartForm, propose, redrawn, usable_datasets
+from workers.plans.cost import Estimate
+from workers.plans.offered import OTHER, Offers, Option
+from workers.plans.proposal import StartForm, propose, redrawn, usable_datasets
+from workers.rights import Actor, Verb, allowed
 from workers.settings import Settings
 from workers.tables import Dataset
 

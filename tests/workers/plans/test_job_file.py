@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from providers.base import AUTO, Method
 from providers.capabilities import CAPABILITIES
-from workers.runs import job_file
-from workers.runs.choices import Choices, TestOn
-from workers.runs.job_fields import PROVIDERS, Named
-from workers.runs.job_file import JobFilePlan
-from workers.runs.job_yaml import NoJobFile
+from workers.plans import job_file
+from workers.plans.choices import Choices, TestOn
+from workers.plans.job_fields import PROVIDERS, Named
+from workers.plans.job_file import JobFilePlan
+from workers.plans.job_yaml import NoJobFile
 from workers.tables import Dataset, Run
 
 AUTOTRAIN = """

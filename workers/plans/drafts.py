@@ -6,8 +6,8 @@ from sqlalchemy import delete
 from sqlmodel import Session, col
 
 from workers.errors import NotFound
+from workers.plans.choices import Choices
 from workers.rights import Actor
-from workers.runs.choices import Choices
 from workers.tables import PlanDraft
 
 KEEP_SECONDS = 7 * 86_400.0

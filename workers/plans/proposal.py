@@ -12,10 +12,10 @@ from providers.capabilities import CAPABILITIES
 from providers.retirements import Notice
 from workers import datasets
 from workers.errors import UserError
+from workers.plans import billing, offered
+from workers.plans.choices import MOST_NAME_CHARACTERS, Choices, TestOn, sizes
+from workers.plans.offered import OTHER, Offers, Option
 from workers.rights import Actor, Verb, require
-from workers.runs import billing, offered
-from workers.runs.choices import MOST_NAME_CHARACTERS, Choices, TestOn, sizes
-from workers.runs.offered import OTHER, Offers, Option
 from workers.settings import Settings
 from workers.tables import Dataset, DatasetRole
 

@@ -11,8 +11,8 @@ from providers.capabilities import CAPABILITIES
 from providers.credentials import is_azure
 from providers.retirements import Notice
 from workers import clock, credentials
-from workers.runs import billing
-from workers.runs.billing import about, dollars
+from workers.plans import billing
+from workers.plans.billing import about, dollars
 from workers.settings import Settings
 from workers.tables import Credential, Dataset
 
