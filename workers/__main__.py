@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace, settings: Settings, name: str) -> None:
 
 def _serve(settings: Settings) -> None:
     """Become the model server; it is told by arguments alone where models are."""
-    bare = [sys.executable, "-m", "providers.local.serve"]
+    bare = [sys.executable, "-m", "providers.local.serving"]
     places = ["--models", str(settings.models_folder), "--cache", str(settings.cache_folder)]
     os.execv(sys.executable, [*bare, *places, "--port", str(settings.serve_port)])
 

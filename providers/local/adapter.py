@@ -14,14 +14,15 @@ from pathlib import Path
 import structlog
 
 from providers._openai_compatible import OpenAICompatibleChat
-from providers.base import Capabilities, Method, ProviderJob, ProviderJobStatus, TrainingRequest, nobody_objects
+from providers.base import Capabilities, ProviderJob, ProviderJobStatus, TrainingRequest, nobody_objects
 from providers.credentials import Credentials
 from providers.errors import InvalidRequest, NotFound, Unavailable
 from providers.local import base_models
-from providers.local.control import CANCEL, PAUSE
-from providers.local.knobs import Knobs
-from providers.local.run_folder import FINAL, RunFolder, Status
 from providers.local.settings import trainer_environment
+from providers.local.training import methods
+from providers.local.training.control import CANCEL, PAUSE
+from providers.local.training.knobs import Knobs
+from providers.local.training.run_folder import FINAL, RunFolder, Status
 from providers.settings import ProviderSettings
 
 log = structlog.get_logger()
@@ -45,7 +46,7 @@ class LocalTraining:
 
     def capabilities(self) -> Capabilities:
         """Supervised fine-tuning; can pause; needs this machine's own queue."""
-        return Capabilities(methods=frozenset({Method.SFT}), dataset_format="openai-chat", can_pause=True)
+        return Capabilities(methods=methods.KNOWN, dataset_format="openai-chat", can_pause=True)
 
     def submit(self, request: TrainingRequest, about_to_create: Callable[[], None] = nobody_objects) -> ProviderJob:
         """Start the trainer; the same key again is the same job, whether it still runs or has ended."""
@@ -129,7 +130,7 @@ class LocalTraining:
         held = folder.lock()
         if held is None:
             raise Unavailable("Another trainer still works in this training's folder.")
-        module = ["-P", "-m", "providers.local.sft", str(folder.path), "--cache", str(self._cache)]
+        module = ["-P", "-m", "providers.local.training", str(folder.path), "--cache", str(self._cache)]
         with held, folder.log_file.open("ab") as output:
             trainer = subprocess.Popen(
                 [sys.executable, *module],
@@ -178,8 +179,7 @@ def build_chat(settings: ProviderSettings, _credentials: Credentials) -> OpenAIC
 def _check(request: TrainingRequest) -> None:
     """Whatever can be known to be wrong before anything starts. Raises InvalidRequest."""
     Knobs.read(request.hyperparameters)
-    if request.method is not Method.SFT:
-        raise InvalidRequest(f"Training on this machine knows the method sft, not {request.method}.")
+    methods.learning(request.method)
     for path in filter(None, (request.train_path, request.validation_path)):
         if not path.is_file():
             raise InvalidRequest("The training file is not there any more. Attach the dataset again.")

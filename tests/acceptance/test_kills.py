@@ -25,7 +25,7 @@ def trainer_pid(installation: Installation) -> int:
     """The process that trains, found among the gpu worker's descendants."""
     worker = psutil.Process(installation.supervisor.pids()["worker-gpu"])
     for child in worker.children(recursive=True):
-        if "providers.local.sft" in " ".join(child.cmdline()):
+        if "providers.local.training" in " ".join(child.cmdline()):
             return child.pid
     raise AssertionError("nobody trains")
 

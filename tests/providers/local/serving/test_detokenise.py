@@ -1,6 +1,6 @@
 import pytest
 
-from providers.local.detokenise import TextStream
+from providers.local.serving.detokenise import TextStream
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from providers.local.detokenise import TextStream
-from providers.local.generation import Generation, Piece
-from providers.local.growing_cache import GrowingCache
+from providers.local.serving.detokenise import TextStream
+from providers.local.serving.generation import Generation, Piece
+from providers.local.serving.growing_cache import GrowingCache
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 from providers.base import Method, ProviderJobStatus
 from providers.errors import InvalidRequest, NotConfigured, NotFound
 from providers.local.adapter import LocalTraining
-from providers.local.run_folder import RunFolder
+from providers.local.training.run_folder import RunFolder
 from tests.providers.local.conftest import HYPERPARAMETERS, follow
 
 
@@ -117,7 +117,7 @@ WATCHER = """
 import json, sys, time
 from pathlib import Path
 from providers.local.adapter import LocalTraining
-from providers.local.run_folder import RunFolder
+from providers.local.training.run_folder import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 training = LocalTraining(Path(sys.argv[2]))
 job = training.submit(folder.read_request())

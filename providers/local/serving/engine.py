@@ -14,14 +14,14 @@ import structlog
 
 from providers.errors import InvalidRequest, NotFound, ProviderError
 from providers.local import base_models
-from providers.local.catalogue import Catalogue
-from providers.local.detokenise import TextStream
-from providers.local.generation import Failure, Generation, Piece, Question
+from providers.local.serving.catalogue import Catalogue
+from providers.local.serving.detokenise import TextStream
+from providers.local.serving.generation import Failure, Generation, Piece, Question
 
 if TYPE_CHECKING:
-    from providers.local.batching import Batch, Row
+    from providers.local.serving.batching import Batch, Row
+    from providers.local.serving.weights import Weights
     from providers.local.threads import FairThreads
-    from providers.local.weights import Weights
 
 log = structlog.get_logger()
 
@@ -110,8 +110,8 @@ class Engine:
 
     def _import(self) -> "FairThreads":
         """Load the libraries before the first question comes: it takes seconds."""
-        import providers.local.batching
-        import providers.local.weights  # noqa: F401
+        import providers.local.serving.batching
+        import providers.local.serving.weights  # noqa: F401
         from providers.local.threads import FairThreads
 
         return FairThreads()
@@ -153,7 +153,7 @@ class Engine:
         """Have the model ready and the question in tokens. Raises ProviderError."""
         import torch
 
-        from providers.local.batching import Row
+        from providers.local.serving.batching import Row
 
         question = generation.question
         weights = self._loaded(question.entry.base_model)
@@ -174,7 +174,7 @@ class Engine:
         return key, Row(generation, prompt, weights.ends(key), stream, limit, random)
 
     def _loaded(self, base: str) -> "Weights":
-        from providers.local.weights import Weights
+        from providers.local.serving.weights import Weights
 
         if self._weights is None or self._base != base:
             self._weights, self._base = None, ""  # free the old one first
@@ -185,7 +185,7 @@ class Engine:
         return self._weights
 
     def _join(self, key: str, rows: Sequence["Row"]) -> None:
-        from providers.local.batching import Batch
+        from providers.local.serving.batching import Batch
 
         assert self._weights is not None
         batch = self._batches.setdefault(key, Batch(self._weights.model, self._weights.device))

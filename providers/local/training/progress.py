@@ -11,9 +11,9 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from providers.base import MetricPoint
 from providers.errors import TrainingFailed
-from providers.local.control import Control
-from providers.local.run_folder import COMPLETE, Reporter, RunFolder
 from providers.local.threads import FairThreads
+from providers.local.training.control import Control
+from providers.local.training.run_folder import COMPLETE, Reporter, RunFolder
 
 _Callback: Any = transformers.TrainerCallback
 

@@ -63,7 +63,7 @@ def served(trained, tmp_path_factory):
         port = free.getsockname()[1]
     places = ["--models", str(folder / "models"), "--cache", str(folder / "cache"), "--port", str(port)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "providers.local.serve", *places], stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, "-m", "providers.local.serving", *places], stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     until = time.monotonic() + 30
     while True:

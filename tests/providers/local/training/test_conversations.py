@@ -4,7 +4,7 @@ import pytest
 
 from providers.errors import InvalidRequest
 from providers.local import base_models
-from providers.local.examples import tokenise
+from providers.local.training.methods.conversations import tokenise
 
 USER = {"role": "user", "content": "how much"}
 ANSWER = {"role": "assistant", "content": "none at all"}

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from providers.local.catalogue import Entry
+from providers.local.serving.catalogue import Entry
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from providers.errors import InvalidRequest
 from providers.local import base_models
-from providers.local.catalogue import Entry
+from providers.local.serving.catalogue import Entry
 
 log = structlog.get_logger()
 

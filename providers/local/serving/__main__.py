@@ -1,6 +1,6 @@
 """The model server: answers for base models and tuned ones over HTTP, as OpenAI does.
 
-python -m providers.local.serve --models FOLDER --cache FOLDER --port 8090 [--host 127.0.0.1]
+python -m providers.local.serving --models FOLDER --cache FOLDER --port 8090 [--host 127.0.0.1]
 """
 
 import argparse
@@ -11,9 +11,9 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from providers.local import openai_api
-from providers.local.catalogue import Catalogue
-from providers.local.engine import Engine, open_engine
+from providers.local.serving import openai_api
+from providers.local.serving.catalogue import Catalogue
+from providers.local.serving.engine import Engine, open_engine
 from providers.local.settings import shut_off
 
 GRACE_SECONDS = 3
@@ -22,7 +22,7 @@ GRACE_SECONDS = 3
 
 def main() -> None:
     """Serve until a signal comes."""
-    parser = argparse.ArgumentParser(prog="python -m providers.local.serve", description="Serve local models.")
+    parser = argparse.ArgumentParser(prog="python -m providers.local.serving", description="Serve local models.")
     parser.add_argument("--models", type=Path, required=True, help="folder of tuned models, a folder each")
     parser.add_argument("--cache", type=Path, required=True, help="folder where base models are unpacked")
     parser.add_argument("--port", type=int, required=True)

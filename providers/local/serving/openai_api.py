@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field, field_validator
 
 from providers.errors import NotFound
-from providers.local.engine import Busy, Engine
-from providers.local.generation import Failure, Generation, Piece, Question
+from providers.local.serving.engine import Busy, Engine
+from providers.local.serving.generation import Failure, Generation, Piece, Question
 
 DEFAULT_TOKENS = 512
 _LOOK_SECONDS = 0.5

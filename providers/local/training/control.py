@@ -12,7 +12,7 @@ import threading
 from types import FrameType
 
 from providers.base import ProviderJobStatus
-from providers.local.run_folder import Reporter
+from providers.local.training.run_folder import Reporter
 
 CANCEL = b"cancel\n"
 PAUSE = b"pause\n"

@@ -3,15 +3,15 @@ from types import SimpleNamespace
 import pytest
 
 from providers.errors import TrainingFailed
-from providers.local.control import Control
-from providers.local.run_folder import Reporter, RunFolder
+from providers.local.training.control import Control
+from providers.local.training.run_folder import Reporter, RunFolder
 
 STATE = SimpleNamespace(global_step=3, max_steps=10, epoch=0.5)
 
 
 @pytest.fixture
 def progress(tmp_path):
-    from providers.local.progress import Progress
+    from providers.local.training.progress import Progress
 
     reporter = Reporter(RunFolder(tmp_path))
     return Progress(RunFolder(tmp_path), reporter, Control(reporter))

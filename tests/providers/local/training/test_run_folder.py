@@ -4,7 +4,7 @@ import pytest
 
 from providers.base import Method, MetricPoint, ProviderEvent, ProviderJobStatus, TrainingRequest
 from providers.errors import NotFound
-from providers.local.run_folder import COMPLETE, Reporter, RunFolder
+from providers.local.training.run_folder import COMPLETE, Reporter, RunFolder
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from providers.errors import NotConfigured
-from providers.local import engine as engine_module
-from providers.local.catalogue import Catalogue, Entry
-from providers.local.engine import Busy, Engine
-from providers.local.generation import Failure, Question
+from providers.local.serving import engine as engine_module
+from providers.local.serving.catalogue import Catalogue, Entry
+from providers.local.serving.engine import Busy, Engine
+from providers.local.serving.generation import Failure, Question
 
 QUESTION = Question(Entry("m", "m"), [{"role": "user", "content": "hi"}], 8)
 
