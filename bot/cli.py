@@ -39,7 +39,10 @@ def _stop(error: Exception, code: int) -> typer.Exit:
 
 @console.command()
 def up(
-    port: Annotated[int, typer.Option(help="Port of the local workspace's page (0: any free one).")] = 3000,
+    port: Annotated[
+        int,
+        typer.Option(help="Port of the local workspace's page (0: any free one).", envvar="FINETUNE_BOT_PAGE_PORT"),
+    ] = 3000,
 ) -> None:
     """Start everything on this machine; without Slack tokens, a local workspace in the browser too."""
     from bot.launch import run_until_stopped

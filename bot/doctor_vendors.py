@@ -36,7 +36,7 @@ NEEDS_AZURE = {
 """What a vendor needs them for."""
 ROLES = {
     "azure_openai": "role of the app registration, to deploy: Cognitive Services OpenAI Contributor",
-    "azure_ml": "role of the app registration: Azure AI Developer",
+    "azure_ml": "roles of the app registration: AzureML Data Scientist and Azure AI Developer",
 }
 STATES = {
     CredentialStatus.WORKING: "working",
@@ -63,8 +63,10 @@ def examine(settings: Settings, *, wanting_answers: bool) -> Iterator[Line]:
             yield _vendor(provider, [one for one in rows if one.provider == provider], problem)
         if rows:
             yield _vault(context, rows)
-        if wanting_answers:
+        if wanting_answers and rows:
             yield from _answers(context, rows)
+        elif wanting_answers:
+            yield Line("Answers", True, f"there is nobody to ask: no vendor is set up ({HOW_TO_ADD})", needed=False)
     finally:
         context.db.dispose()
     yield _prices(today(settings))
@@ -92,7 +94,7 @@ def _vendor(provider: str, rows: Sequence[Credential], problem: str) -> Line:
     states = Counter(row.status for row in rows)
     counted = ", ".join(f"{number} {STATES[status]}" for status, number in sorted(states.items()))
     workspaces = f"{len(rows)} workspace{'s' if len(rows) > 1 else ''} with credentials: {counted}"
-    found = problem or (workspaces if rows else f"no workspace has credentials ({HOW_TO_ADD})")
+    found = problem or (workspaces if rows else f"not set up ({HOW_TO_ADD})")
     if missing:
         found += f"; missing {', '.join(missing)}, {NEEDS_AZURE[provider]}"
         return Line(name, False, found + role, "Run: make azure", needed=False)
@@ -161,14 +163,17 @@ def _prices(day: date) -> Line:
 
 
 def _endings(day: date) -> Iterator[Line]:
-    """What vendors end soon."""
+    """What vendors have ended for some, and what they end soon."""
     told: dict[tuple[str, str], set[str]] = {}
     known: dict[str, set[str]] = {}
     for price in prices.prices():
         known.setdefault(price.provider, set()).add(price.model)
         for notice in retirements.notices(price.provider, price.model, day):
-            if day <= notice.on <= day + SOON:
-                told.setdefault((price.provider, notice.words), set()).add(price.model)
-    for (provider, words), models in sorted(told.items()):
-        named = "" if models == known[provider] else f" Models: {', '.join(sorted(models))}."
-        yield Line(f"Soon over at {vendor(provider).text}", False, f"{words}{named}", needed=False)
+            in_force = notice.on < day and notice.what == retirements.TRAINING
+            if in_force or day <= notice.on <= day + SOON:
+                head = "Known of" if in_force else "Soon over at"
+                told.setdefault((head, price.provider, notice.words), set()).add(price.model)
+    for (head, provider, words), models in sorted(told.items()):
+        named = "" if models == known[provider] else f"{', '.join(sorted(models))}: "
+        said = words.replace("This model", "each", 1) if named and len(models) > 1 else words
+        yield Line(f"{head} {vendor(provider).text}", False, f"{named}{said}", needed=False)

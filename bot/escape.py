@@ -10,13 +10,20 @@ _PING = re.compile(r"<(?=[!@#])")
 _IMAGE = re.compile(r"!(?=\[)")
 _HELD = ("<", "!")
 _HALF_ENTITY = re.compile(r"&[a-z]{0,3}\Z")
+_MARKS = str.maketrans({"*": "\N{ASTERISK OPERATOR}", "_": "\N{MODIFIER LETTER LOW MACRON}", "~": "\N{TILDE OPERATOR}"})
+_MARK_AT_AN_EDGE = re.compile(r"(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
 def mrkdwn(text: str, most: int = 2900) -> str:
-    """For text objects of type mrkdwn: shown as it is, without formatting, links or mentions."""
-    text = _entities(_CONTROL.sub("", text)[: most + 1])
-    return cut_escaped(re.sub(r"([*_~`])", rf"{_BREAK}\1", text), most)
+    """For text objects of type mrkdwn: shown as it is, without formatting, links or mentions.
+
+    A mark within a word formats nothing and stays, so that names can be copied; one at a word's edge becomes a sign
+    that looks like it.
+    """
+    text = _CONTROL.sub("", text)[: most + 1].replace("`", "ˋ")
+    text = _MARK_AT_AN_EDGE.sub(lambda found: found[0].translate(_MARKS), text)
+    return cut_escaped(_entities(text), most)
 
 
 def code(text: str, most: int = 2900) -> str:

@@ -151,6 +151,12 @@ def usable(session: Session, team_id: str) -> set[str]:
     return set(rows)
 
 
+def unconfirmed(session: Session, team_id: str) -> set[str]:
+    """The providers whose credentials were saved but not tried yet, as nobody could be asked."""
+    untried = col(Credential.status).in_([CredentialStatus.CHECKING, CredentialStatus.UNREACHED])
+    return set(session.exec(select(Credential.provider).where(Credential.team_id == team_id, untried)))
+
+
 def listed(session: Session, actor: Actor) -> list[Credential]:
     """Those of the workspace, without their secrets. Raises NotAllowed."""
     _may(session, actor)

@@ -51,7 +51,10 @@ def _fields(plan: JobFilePlan) -> list[tuple[str, str]]:
         ("Base model", model),
         ("Method", escape.mrkdwn(plan.method.upper(), 20) or "the dataset's"),
         ("Test the result on", _dataset(plan.test, TESTED.get(plan.test_on, "the test file of this message, if any"))),
-        ("Watch while training", _dataset(plan.validation, WATCHED.get(plan.watch, "nothing, or what came with it"))),
+        (
+            "Watch while training",
+            _dataset(plan.validation, WATCHED.get(plan.watch, "nothing, unless a file for it came with this one")),
+        ),
         ("Settings", escape.mrkdwn("\n".join(settings), 400) or "as the provider does by itself"),
     ]
     if plan.options:

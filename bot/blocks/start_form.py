@@ -155,7 +155,7 @@ def _data(form: StartForm, choices: Choices) -> list[Block]:
             "validation_dataset_id",
             "Watch while training",
             select_exactly("value", watched, str(watching), GONE),
-            hint="Its loss tells early whether the model learns by heart. It must not be the test.",
+            hint="The loss on these examples shows early whether the model only learns by heart. They must not be the test.",
         ),
         field_block("name", "Name", text_input("value", choices.name, most=40)),
         field_block(
@@ -198,6 +198,8 @@ def _model_hint(provider: str) -> str:
 def _hint(form: StartForm) -> str:
     chosen = form.choices
     row = next((one for one in form.datasets if chosen and one.id == chosen.test_dataset_id), None)
+    if chosen is not None and chosen.job_file_id is not None and row is not None:
+        return "From the job file, or as you chose since."
     if row is not None and row.role_reason:
         return f"Guessed: {row.role_reason}."
     if row is None and chosen is not None and chosen.test_on is TestOn.NOTHING:

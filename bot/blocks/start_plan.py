@@ -67,10 +67,12 @@ def confirmation(
     ]
     if not estimate.exact_tokens:
         tokenizer = escape.mrkdwn(estimate.counted_with or "another tokenizer", 60)
-        blocks.append(context(f"The tokens were counted with {tokenizer}, not as this model counts them: an estimate."))
+        blocks.append(
+            context(f"The number of tokens is an estimate: this model splits text otherwise than {tokenizer}.")
+        )
     if elsewhere:
-        listed = " · ".join(escape.mrkdwn(offer.words, 300) for offer in elsewhere)
-        blocks.append(context(f"Elsewhere it would cost: {listed}"))
+        listed = "\n".join(f"• {escape.mrkdwn(offer.words, 300)}" for offer in elsewhere)
+        blocks.append(context(f"With another model elsewhere, this dataset would cost:\n{listed}"))
     blocks.append(context(_claim(estimate)))
     if any(one.closed for one in ending):
         box = option("Try anyway", TRY_ANYWAY, "the vendor's own answer decides; a refused job costs nothing")

@@ -19,7 +19,7 @@ COMMANDS = (
 )
 
 
-def help_text(intro: str = "") -> Drawn:
+def help_text() -> Drawn:
     """How to begin."""
     lines = "\n".join(f"• `/finetune {name}` – {words}" for name, words in COMMANDS)
     begin = (
@@ -29,8 +29,7 @@ def help_text(intro: str = "") -> Drawn:
         "3. Watch one card until training ends, and read whether it was worth it.\n"
         "4. Reply in that thread to chat with the tuned model."
     )
-    blocks = [section(escape.mrkdwn(intro))] if intro else []
-    return Drawn(text=intro or "How to fine-tune a model here", blocks=[*blocks, section(begin), section(lines)])
+    return Drawn(text="How to fine-tune a model here", blocks=[section(begin), section(lines)])
 
 
 def note(text: str) -> Drawn:

@@ -66,6 +66,6 @@ def carry_out(session: Session, settings: Settings, actor: Actor, wanted: comman
         case command_line.Keys():
             return credentials.overview(session, actor)
         case command_line.Help(intro):
-            return words.help_text(intro)
+            return words.note(f"{intro} Everything that can be typed: /finetune help") if intro else words.help_text()
         case command_line.Start():
-            return words.help_text("A form opens only from a command or a button: type /finetune start.")
+            return words.note("A form opens only from a command or a button: type /finetune start.")

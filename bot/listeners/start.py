@@ -226,7 +226,11 @@ def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str, l
         leaks=leaked,
         elsewhere=there[:MOST_ELSEWHERE],
         counted=counted,
-        warnings=[rehearsed.words(choices.provider), plan.unwatched(choices, estimate)],
+        warnings=[
+            *offers.doubts(choices.provider, choices.base_model),
+            rehearsed.words(choices.provider),
+            plan.unwatched(choices, estimate),
+        ],
         notes=notes,
         ending=ending,
         tiers=offers.tiers(choices.provider, choices.base_model, estimate.billed_tokens),

@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bot.sandbox import arguments, file_host, interactions, people, web_api
-from bot.sandbox.cast import PEOPLE
+from bot.sandbox.cast import ADA, TUNER
 from bot.sandbox.errors import SlackProblem
 from bot.sandbox.hub import Hub, Plan
 from bot.sandbox.ids import secret
@@ -115,7 +115,7 @@ class Sandbox:
             "SLACK_API_URL": f"{self.url}/api/",
             "SLACK_BOT_TOKEN": self._plan.bot_token,
             "SLACK_SIGNING_SECRET": self._plan.signing_secret,
-            "FINETUNE_BOT_ADMINS": PEOPLE[0].id,
+            "FINETUNE_BOT_ADMINS": f"{TUNER.id},{ADA.id}",
         }
         if self._plan.delivery == "socket":
             env["SLACK_APP_TOKEN"] = self._plan.app_token

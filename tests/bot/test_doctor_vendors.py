@@ -70,7 +70,7 @@ def doctor(*arguments: str, home: Path, **env: str) -> dict[str, dict[str, objec
 def test_without_credentials_it_says_how_to_add_them_and_makes_nothing(tmp_path: Path):
     home = tmp_path / "home"
     lines = doctor(home=home)
-    assert "no workspace has credentials (an admin adds them in Slack: /finetune keys)" in str(lines["OpenAI"]["found"])
+    assert "not set up (an admin adds them in Slack: /finetune keys)" in str(lines["OpenAI"]["found"])
     assert "Cognitive Services OpenAI Contributor" in str(lines["Azure OpenAI"]["found"])
     assert "Azure AI Developer" in str(lines["Azure Machine Learning"]["found"])
     assert not home.exists()
@@ -149,7 +149,8 @@ def test_what_ends_within_two_months_is_told(tmp_path: Path):
     told = [one.found for one in on(date(2026, 11, 25), tmp_path) if one.what == "Soon over at OpenAI"]
     assert any("until 6 January 2027" in one for one in told)
     assert [one for one in on(date(2026, 9, 1), tmp_path) if "6 January 2027" in one.found] == []
-    assert [one for one in on(date(2027, 1, 7), tmp_path) if "6 January 2027" in one.found] == []
+    after = {one.what: one.found for one in on(date(2027, 1, 7), tmp_path) if "6 January 2027" in one.found}
+    assert after == {"Known of OpenAI": "OpenAI has taken no new fine-tuning jobs since 6 January 2027."}
 
 
 def test_keys_are_rotated_as_often_as_one_likes(home: Path):

@@ -56,3 +56,16 @@ def test_limits_hold_for_what_is_sent_and_cut_through_no_sign(text: str, most: i
     for shown in (escape.mrkdwn(text, most), escape.code(text, most)):
         assert len(shown) <= most
         assert not re.search(r"&(?!amp;|lt;|gt;)", shown)
+
+
+FORMATS = re.compile(r"`[^`\n]+`|(?<![^\W_])([*_~])(?=\S)[^\n]*?\S\1(?![^\W_])")
+"""What Slack would draw bold, italic, struck through or as code."""
+
+
+@given(st.text(alphabet=st.sampled_from(list("ab1é *_~`\u200b.-")), max_size=60))
+def test_mrkdwn_formats_nothing(text: str):
+    assert not FORMATS.search(escape.mrkdwn(text))
+
+
+def test_a_name_can_be_copied_from_a_card():
+    assert escape.mrkdwn("cookbook_recipe_training-2*3.jsonl") == "cookbook_recipe_training-2*3.jsonl"

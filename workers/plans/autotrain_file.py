@@ -18,6 +18,8 @@ KNOBS = {"epochs": "epochs", "batch_size": "batch_size", "lr": "learning_rate", 
 TRAINERS = {"sft": "sft", "default": "sft", "generic": "sft", "dpo": "dpo", "orpo": "orpo"}
 HARMLESS = frozenset({"trainer", "peft", "mixed_precision", "seed", "padding", "logging_steps", "chat_template"})
 """Settings that are as they are here anyway, or that are taken over elsewhere."""
+TOP = frozenset({"task", "base_model", "project_name", "log", "backend", "data", "params", "hub"})
+DATA = frozenset({"path", "train_split", "valid_split", "chat_template", "column_mapping"})
 LOGS = frozenset({"none", "tensorboard"})
 
 
@@ -43,6 +45,12 @@ def read(data: Mapping[str, Any]) -> JobFilePlan:
     if str(params.get("quantization") or "none") not in {"none", "None"}:
         notes.append(
             f"“quantization: {str(params['quantization'])[:20]}” is left out: the adapter is trained unquantised."
+        )
+    notes += [f"“{str(name)[:60]}” is not taken over." for name in data if name not in TOP]
+    notes += [f"“data.{str(name)[:60]}” is not taken over." for name in source if name not in DATA]
+    if source.get("chat_template") not in {None, "", "none", "tokenizer"}:
+        notes.append(
+            "“data.chat_template” is not used: conversations are written as the base model's own template does."
         )
     notes += [
         f"“params.{str(name)[:60]}” is not taken over."

@@ -16,6 +16,7 @@ AutoTrain's own files are read by `workers.plans.autotrain_file`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -42,6 +43,9 @@ from workers.tables import Dataset, Run
 
 MARK = "finetune"
 VERSION = 1
+MOST_LOOKED_AT = 4096
+"""Bytes in which a file that cannot be read is looked at for a key that only job files have."""
+_OURS = re.compile(rf"^(?:{MARK}\s*:|task\s*:\s*[\"']?llm)".encode(), re.MULTILINE)
 MOST_GOAL_CHARACTERS = 300
 MOST_MODEL_CHARACTERS = 199
 HELD_OUT, NOTHING = "held-out", "nothing"
@@ -145,7 +149,7 @@ def read(text: bytes) -> JobFilePlan:
         plan = autotrain_file.read(data) if autotrain_file.is_one(data) else _read(data)
         json.dumps(plan.to_json(), allow_nan=False, ensure_ascii=False).encode()
     except NoJobFile as error:
-        error.looks_like_one = text.lstrip().startswith((f"{MARK}:".encode(), b"task:"))
+        error.looks_like_one = bool(_OURS.search(text[:MOST_LOOKED_AT]))
         raise
     except ValueError as error:
         raise NoJobFile("This file has numbers or texts that cannot be kept. Write them anew.") from error

@@ -1,5 +1,6 @@
 """Where a workspace can train, and on which base models: each with its price, and how long it will answer."""
 
+import difflib
 import re
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from sqlmodel import Session, select
 
 from providers import prices, retirements
 from providers.base import Method
-from providers.capabilities import CAPABILITIES
+from providers.capabilities import CAPABILITIES, ON_THIS_MACHINE
 from providers.credentials import is_azure
 from providers.retirements import Notice
 from workers import clock, credentials
@@ -29,6 +30,7 @@ METHODS = {
 }
 PLAIN = {
     "local": "private: nothing leaves it, $0",
+    "autotrain": "private, $0; Hugging Face's own, 2.2 GB once",
     "stub": "for trying the flow only, $0",
 }
 LOCAL_TEXTS = {"smollm2-135m-instruct": ("SmolLM2 135M Instruct", "small, quick, Apache-2.0")}
@@ -53,6 +55,8 @@ class Offers:
     own: frozenset[str]
     """The providers that are reached at their vendor's own address."""
     dataset: Dataset | None = None
+    unconfirmed: frozenset[str] = frozenset()
+    """The providers whose credentials nobody has been able to try yet."""
 
     @property
     def method(self) -> Method:
@@ -80,7 +84,7 @@ class Offers:
         """That the provider does not learn by the dataset's method, and who does; empty where it does."""
         if self.can(provider):
             return ""
-        able = [name for name in ("local", *VENDORS) if self.can(name)]
+        able = [name for name in ("local", *VENDORS, "autotrain") if self.can(name)]
         here = [prices.vendor(name).text for name in able if name in self.usable]
         others = [prices.vendor(name).text for name in able if name not in self.usable]
         said = f"{prices.vendor(provider).text} does not learn {METHODS.get(self.method, self.method)}."
@@ -98,6 +102,25 @@ class Offers:
             return f"{prices.vendor(provider).text} is not set up here. An admin adds its credentials: /finetune keys"
         return "This provider is not set up here."
 
+    def doubts(self, provider: str, base_model: str) -> list[str]:
+        """What should be known before money is spent there: that a key is untried, or a model's name unknown."""
+        vendor = prices.vendor(provider).text
+        said = []
+        if provider in self.unconfirmed:
+            said.append(
+                f"The credentials for {vendor} have not been confirmed yet: an admin sees why with /finetune keys. "
+                "If they are wrong, the run fails before anything is trained."
+            )
+        named = provider in VENDORS and base_model not in {OTHER, ""}
+        if named and not _is_priced(provider, base_model) and not self._last_day(provider, base_model):
+            close = difflib.get_close_matches(base_model, _names(provider), n=3, cutoff=0.5)
+            alike = f" Known ones that look like it: {', '.join(close)}." if close else ""
+            said.append(
+                f"{base_model[:120]} is not in the lists here: {vendor} decides whether it exists and can be tuned, "
+                f"and its price is not known.{alike}"
+            )
+        return said
+
     def providers(self) -> list[Option]:
         """Where it can be trained, with price and privacy beside each."""
         return [Option(name, prices.vendor(name).text, self._privacy(name)) for name in self.usable]
@@ -114,7 +137,7 @@ class Offers:
 
     def base_models(self, provider: str) -> list[Option]:
         """The base models for the dataset's method; what is closed stands last, the configured one first."""
-        if provider == "local":
+        if provider in ON_THIS_MACHINE:
             return _local(self.settings)
         if provider == "stub":
             return [Option("stub-1", "stub-1", "answers like a parrot")]
@@ -132,8 +155,7 @@ class Offers:
 
     def _described(self, provider: str, model: str) -> str:
         """Its price for this dataset and how long it answers, short."""
-        notices = self.notices(provider, model)
-        last = next((one for one in notices if one.what == retirements.MODEL), None)
+        last = self._last_day(provider, model)
         if last is not None and last.closed:
             return f"shut down on {retirements.in_words(last.on)}"
         price = next((one for one in prices.prices() if one.provider == provider and one.model == model), None)
@@ -145,6 +167,10 @@ class Offers:
         else:
             said = "price unknown"
         return said + (f"; answers until {retirements.in_words(last.on)}" if last is not None else "")
+
+    def _last_day(self, provider: str, model: str) -> Notice | None:
+        """When the model ends, or has ended; None where nobody has said so."""
+        return next((one for one in self.notices(provider, model) if one.what == retirements.MODEL), None)
 
     def _priced(self) -> list[billing.Offer]:
         return billing.by_provider(self.dataset.report, set_up=self.usable) if self.dataset is not None else []
@@ -182,10 +208,20 @@ def of(session: Session, settings: Settings, team_id: str, dataset: Dataset | No
     known = credentials.usable(session, team_id)
     return Offers(
         settings=settings,
-        usable=("local", *(name for name in VENDORS if name in known)),
+        usable=("local", *(name for name in VENDORS if name in known), "autotrain"),
         own=_own(session, settings, team_id),
         dataset=dataset,
+        unconfirmed=frozenset(credentials.unconfirmed(session, team_id)),
     )
+
+
+def _names(provider: str) -> list[str]:
+    return list(dict.fromkeys(one.model for one in prices.prices() if one.provider == provider))
+
+
+def _is_priced(provider: str, base_model: str) -> bool:
+    """Whether there is a price for it, or for what it was tuned from."""
+    return prices.base_of(base_model) in {prices.base_of(one) for one in _names(provider)}
 
 
 def _own(session: Session, settings: Settings, team_id: str) -> frozenset[str]:

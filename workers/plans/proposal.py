@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from providers import prices
 from providers.base import Hyperparameter, Method
-from providers.capabilities import CAPABILITIES
+from providers.capabilities import CAPABILITIES, ON_THIS_MACHINE
 from providers.retirements import Notice
 from workers import datasets
 from workers.errors import UserError
@@ -125,7 +125,7 @@ def _filled(session: Session, actor: Actor, usable: list[Dataset], offers: Offer
         providers=offers.providers(),
         base_models=offers.base_models(provider),
         tiers=offers.tiers(provider, choices.base_model, tokens),
-        warnings=[one for one in (offers.cannot(provider),) if one],
+        warnings=[one for one in (offers.cannot(provider), *offers.doubts(provider, choices.base_model)) if one],
         notices=list(offers.notices(provider, choices.base_model)) if choices.base_model != OTHER else [],
     )
 
@@ -140,7 +140,7 @@ def _first(settings: Settings, usable: list[Dataset], chosen: Dataset, offers: O
         validation_dataset_id=validation.id if validation else None,
         name=_free_name(chosen),
         provider=provider,
-        base_model=settings.base_model if provider == "local" else offers.first_model(provider),
+        base_model=settings.base_model if provider in ON_THIS_MACHINE else offers.first_model(provider),
         knobs=_first_knobs(provider, chosen),
         method=Method(chosen.method),
     )

@@ -95,7 +95,7 @@ def test_the_rest(text: str):
     key = ApiKey(id=3, team_id="T1", endpoint_id=1, prefix=text[:9], digest="0")
     for count in (0, 1, 60):
         check(endpoint.keys(target, [key] * count))
-    check(words.help_text(text))
+    check(words.help_text())
     check(words.problem(text, text, "id"))
     check(words.note(text))
     check(words.runs([run(text)] * 20))

@@ -272,3 +272,18 @@ def test_autotrains_name_of_a_model_that_is_here_is_ours():
     assert "“HuggingFaceTB/SmolLM2-135M-Instruct” is here as smollm2-135m-instruct." in plan.notes
     other = job_file.read(AUTOTRAIN.replace("HuggingFaceTB/SmolLM2-135M-Instruct", "meta/llama").encode())
     assert other.base_model == "meta/llama"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_meant"),
+    [
+        ("# recipes\n---\nname: x\nfinetune: 1\nname: y\n", True),
+        ("data: {path: a\ntask: llm-sft\n", True),
+        ("a: &a [x]\nb: [*a, *a]\n", False),
+        ("task: build\nsteps: [}\n", False),
+    ],
+)
+def test_a_broken_file_that_is_meant_as_one_is_known_by_its_keys_wherever_they_stand(text, is_meant):
+    with pytest.raises(NoJobFile) as caught:
+        job_file.read(text.encode())
+    assert caught.value.looks_like_one is is_meant

@@ -136,3 +136,29 @@ def test_no_words_have_markup_which_would_arrive_as_rubbish(offers):
         found = offers(row=row)
         for provider in offered.VENDORS:
             assert not set("*`_~") & set(found.cannot(provider) + found.not_here(provider))
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_what_nobody_has_confirmed_is_said_before_money_is_spent(offers):
+    assert offers("openai").doubts("openai", "gpt-4.1-mini-2025-04-14") == []
+    untried = offers("azure_openai", status="UNREACHED").doubts("azure_openai", "gpt-4.1-mini-2025-04-14")
+    assert [one.split(":")[0] for one in untried] == [
+        "The credentials for Azure OpenAI have not been confirmed yet",
+    ]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("model", "is_known"),
+    [
+        ("gpt-4.1-mini-2025-04-14", True),
+        ("ft:gpt-4.1-mini-2025-04-14:team:recipes:abc123", True),
+        ("gpt-4.1-mini-2025-04-41", False),
+        (offered.OTHER, True),
+    ],
+)
+def test_a_name_that_no_list_has_is_doubted_with_those_that_look_like_it(offers, model, is_known):
+    doubts = offers("openai").doubts("openai", model)
+    assert is_known == (doubts == [])
+    if not is_known:
+        assert "Known ones that look like it: gpt-4.1-mini-2025-04-14" in doubts[0]
