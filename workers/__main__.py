@@ -71,6 +71,8 @@ def _run(arguments: argparse.Namespace, settings: Settings, name: str) -> None:
             from workers.queues.executing import ExecutingWorker
             from workers.queues.signing import installation_key
 
+            if arguments.queue == QueueName.GPU:
+                _report_hardware(settings)
             worker = ExecutingWorker(settings, arguments.queue, installation_key(settings.folder))
             bootstrap.mark_ready(settings, name)
             worker.run(stop_on_signals())
@@ -82,11 +84,23 @@ def _run(arguments: argparse.Namespace, settings: Settings, name: str) -> None:
             serve(settings)
 
 
+def _report_hardware(settings: Settings) -> None:
+    from providers.local import hardware
+    from workers import training_hosts
+    from workers.db import Database
+
+    db = Database(settings.database)
+    training_hosts.report(db, hardware.look())
+    db.dispose()
+
+
 def _serve(settings: Settings) -> None:
     """Become the model server; it is told by arguments alone where models are."""
     bare = [sys.executable, "-m", "providers.local.serving"]
     places = ["--models", str(settings.models_folder), "--cache", str(settings.cache_folder)]
-    os.execv(sys.executable, [*bare, *places, "--port", str(settings.serve_port)])
+    megabytes = settings.serve_adapter_megabytes
+    room = ["--adapter-megabytes", str(megabytes)] if megabytes is not None else []
+    os.execv(sys.executable, [*bare, *places, "--port", str(settings.serve_port), *room])
 
 
 def stop_on_signals() -> threading.Event:

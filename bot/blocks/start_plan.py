@@ -9,6 +9,7 @@ from bot import escape
 from bot.blocks.elements import Block, checkboxes, context, field_block, fields, modal, option, section
 from bot.blocks.start_form import notices
 from providers import prices
+from providers.capabilities import ON_THIS_MACHINE
 from providers.retirements import Notice
 from workers.hosting.possible import NOT_HOSTED
 from workers.plans.billing import Count, about
@@ -43,13 +44,14 @@ def confirmation(
     notes: Sequence[str] = (),
     ending: Sequence[Notice] = (),
     tiers: Sequence[Option] = (),
+    memory: str = "",
 ) -> Block:
     """Plan and cost. Carries to the last button where the choices are kept, and what was `counted`.
 
     `leaks` say what of the test was also in the training data, `elsewhere` what providers that are not set up ask,
     `warnings` what cannot be written for the provider, `notes` what became of another run's plan, `tiers` the price
-    of training in each, `ending` what is over and what will be. Where the vendor has closed, an admin must tick that
-    it be asked all the same.
+    of training in each, `memory` what of a machine's it takes, `ending` what is over and what will be. Where the
+    vendor has closed, an admin must tick that it be asked all the same.
     """
     said = [leaks.words] if leaks is not None and leaks.words else []
     if estimate.not_hosted:
@@ -58,7 +60,7 @@ def confirmation(
         section(
             f"*{escape.mrkdwn(choices.name, 60)}*" + (f"\n{escape.mrkdwn(choices.goal, 300)}" if choices.goal else "")
         ),
-        _what(choices, estimate, dataset, test, leaks.left_out if leaks is not None else 0),
+        _what(choices, estimate, dataset, test, leaks.left_out if leaks is not None else 0, memory),
         *(section(f"⚠️ {escape.mrkdwn(one, 2000)}") for one in (*said, *warnings) if one),
         *([section("\n".join(f"• {escape.mrkdwn(one, 250)}" for one in notes[:10]))] if notes else []),
         *notices(ending),
@@ -94,10 +96,13 @@ def tries_anyway(view: Mapping[str, Any]) -> bool | None:
     return None if state is None else bool(state[TRY_ANYWAY].get("selected_options"))
 
 
-def _what(choices: Choices, estimate: Estimate, dataset: Dataset, test: Dataset | None, left_out: int) -> Block:
+def _what(
+    choices: Choices, estimate: Estimate, dataset: Dataset, test: Dataset | None, left_out: int, memory: str
+) -> Block:
     watched = [f"*Watched while training*\n{estimate.validated:,} examples"] if estimate.validated else []
     vendor = prices.vendor(choices.provider).text
-    where = "this machine: nothing leaves it" if choices.provider == "local" else f"{vendor}: the data goes there"
+    here = "this machine: nothing leaves it" if choices.provider == "local" else f"{vendor}: nothing leaves it"
+    where = here if choices.provider in ON_THIS_MACHINE else f"{vendor}: the data goes there"
     return fields(
         f"*Learn from*\n{escape.mrkdwn(dataset.name, 80)}, {estimate.examples:,} examples",
         f"*Test on*\n{_held_out(choices, estimate, test, left_out)}",
@@ -106,13 +111,14 @@ def _what(choices: Choices, estimate: Estimate, dataset: Dataset, test: Dataset 
         f"*Where*\n{where}",
         f"*Method*\n{_method(choices)}",
         f"*Steps*\n{_steps(choices, estimate)}",
+        *([f"*Memory*\n{escape.mrkdwn(memory, 200)}"] if memory else []),
         *_settings(choices),
     )
 
 
 def _cost(choices: Choices, estimate: Estimate) -> list[Block]:
     """Each part with its price, and the whole; what is not known is said."""
-    if choices.provider in {"local", "stub"}:
+    if choices.provider in ON_THIS_MACHINE | {"stub"}:
         return [section(f"*Cost*: {escape.mrkdwn(estimate.line)}")]
     total = "not known as a whole" if estimate.total is None else about(estimate.total)
     lines = [f"*Cost*: {total}", f"• *Training*: {escape.mrkdwn(estimate.training, 600)}"]

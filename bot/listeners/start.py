@@ -17,7 +17,7 @@ from bot.blocks.elements import Block
 from bot.middleware import Desk, after_ack
 from workers import inbound, job_files
 from workers.errors import InvalidPlan, UserError
-from workers.plans import cost, drafts, offered, plan
+from workers.plans import cost, drafts, memory, offered, plan
 from workers.plans.choices import Choices
 from workers.plans.proposal import StartForm
 from workers.rights import Actor, Verb, allowed
@@ -209,6 +209,7 @@ def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str, l
     with desk.context.db.write() as session:
         estimate = cost.estimate(session, settings, choices, counted=counted)
         offers = offered.of(session, settings, actor.team_id, dataset)
+        fit = memory.fit(session, settings, choices, dataset)
         draft = drafts.keep(session, actor, choices)
         notes = start_form.shortened(_notes(session, actor, choices), MOST_NOTES)
         may_try = allowed(session, actor, Verb.ADMINISTER)
@@ -230,7 +231,9 @@ def _confirmation(desk: Desk, actor: Actor, choices: Choices, channel_id: str, l
             *offers.doubts(choices.provider, choices.base_model),
             rehearsed.words(choices.provider),
             plan.unwatched(choices, estimate),
+            fit.problem if fit else "",
         ],
+        memory=fit.words if fit else "",
         notes=notes,
         ending=ending,
         tiers=offers.tiers(choices.provider, choices.base_model, estimate.billed_tokens),

@@ -66,7 +66,7 @@ def test_what_of_the_test_was_learnt_is_shown_before_the_start(bot, put, person,
     plan = top(person, "confirm_start", eventually)
     assert "2 of its 12 examples are also in the training data" in text(plan)
     assert "the first 10 of 10 examples that were not learnt from" in text(plan)
-    assert "Elsewhere it would cost" in text(plan)
+    assert "With another model elsewhere" in text(plan)
     with context.db.read() as session:
         assert session.exec(select(Run)).all() == []
     person.submit(plan, {})

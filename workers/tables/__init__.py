@@ -22,7 +22,7 @@ from workers.tables.datasets import (
 from workers.tables.people import ApiKey, AuditEntry, InboundEvent, Member, Role
 from workers.tables.runs import Evaluation, Generation, JobFile, PlanDraft, Run, RunCheckpoint, RunEvent, RunMetric
 from workers.tables.vendors import Credential, CredentialStatus, HostedModel, LeaseStatus
-from workers.tables.work import Announcement, AnnouncementStatus, Task, TaskStatus
+from workers.tables.work import Announcement, AnnouncementStatus, Task, TaskStatus, TrainingHost
 
 __all__ = [
     "NAMING_CONVENTION",
@@ -61,6 +61,7 @@ __all__ = [
     "Task",
     "TaskStatus",
     "ThreadImport",
+    "TrainingHost",
     "TurnStatus",
     "Upload",
     "UploadStatus",

@@ -57,6 +57,7 @@ class RunMetric(SQLModel, table=True):
     learning_rate: float | None = None
     tokens_per_second: float | None = None
     memory_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    figures: dict[str, Any] = json_column()  # the method's own, by the names of `providers.base.FIGURES`
 
 
 class RunEvent(SQLModel, table=True):

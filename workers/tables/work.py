@@ -77,3 +77,11 @@ class Announcement(Owned, table=True):
     lease_owner: str = ""
     lease_until: float | None = None
     problem: str = Field(default="", sa_type=Text)
+
+
+class TrainingHost(SQLModel, table=True):
+    """A machine that serves the gpu queue, and what it trains with."""
+
+    name: str = Field(primary_key=True)
+    hardware: dict[str, Any] = json_column()  # providers.local.hardware.Hardware
+    seen_at: float = Field(default_factory=time.time)
