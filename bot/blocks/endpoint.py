@@ -14,10 +14,16 @@ MOST_KEYS = 40
 """So many fit into one message of Slack's."""
 
 
-def draw(endpoint: Endpoint, gateway: str, hosted: HostedModel | None = None, longer: Price | None = None) -> Drawn:
+def draw(
+    endpoint: Endpoint,
+    gateway: str,
+    hosted: HostedModel | None = None,
+    longer: Price | None = None,
+    owed: str = "",
+) -> Drawn:
     """The endpoint's message; `gateway` is the address as people reach it.
 
-    `hosted`: where it must be hosted. `longer`: the tier to go on in where the vendor itself would end it.
+    `hosted`: where it must be hosted. `longer`, `owed`: as for `hosting.buttons`.
     """
     name = escape.mrkdwn(endpoint.name, 60)
     if endpoint.status is EndpointStatus.DELETED:
@@ -36,7 +42,7 @@ def draw(endpoint: Endpoint, gateway: str, hosted: HostedModel | None = None, lo
                 f"• address `{escape.code(gateway)}/v1`\n• model `{escape.code(endpoint.model, 120)}`"
             ),
             actions(
-                *(hosting.buttons(endpoint, hosted, longer) if leased else []),
+                *(hosting.buttons(endpoint, hosted, longer, owed) if leased else []),
                 button("Get an API key", "endpoint_key", str(endpoint.id)),
                 button("Your API keys", "endpoint_keys", str(endpoint.id)),
             ),

@@ -17,13 +17,16 @@ def draw(
     datasets: Sequence[Dataset],
     endpoints: Sequence[tuple[Endpoint, HostedModel | None]] = (),
     longer: Mapping[int, Price] | None = None,
+    owed: Mapping[int, str] | None = None,
 ) -> Block:
-    """The view to publish. `longer`: by endpoint, the tier to go on in where the vendor itself would end it."""
+    """The view to publish. `longer`, `owed`: by endpoint, as for `hosting.buttons`."""
     blocks: list[Block] = [header("Finetune Bot"), *words.help_text().blocks, divider(), header("Your runs")]
     blocks += words.runs(runs).blocks or [context("None yet.")]
     blocks.append(header("Your endpoints"))
     for endpoint, hosted in endpoints[:MOST_ENDPOINTS]:
-        blocks += _endpoint(endpoint, hosted, (longer or {}).get(endpoint.id or 0))
+        blocks += _endpoint(
+            endpoint, hosted, (longer or {}).get(endpoint.id or 0), (owed or {}).get(endpoint.id or 0, "")
+        )
     if len(endpoints) > MOST_ENDPOINTS:
         blocks.append(context(f"and {len(endpoints) - MOST_ENDPOINTS} older ones, in the threads of their runs"))
     elif not endpoints:
@@ -34,11 +37,11 @@ def draw(
     return {"type": "home", "blocks": blocks}
 
 
-def _endpoint(endpoint: Endpoint, hosted: HostedModel | None, longer: Price | None) -> list[Block]:
+def _endpoint(endpoint: Endpoint, hosted: HostedModel | None, longer: Price | None, owed: str) -> list[Block]:
     name = f"*{escape.mrkdwn(endpoint.name, 60)}*"
     if not must_deploy(endpoint.provider):
         return [section(f"{name}\n✅ answers, whenever it is asked")]
     asleep = " · 😴 asleep" if endpoint.status is EndpointStatus.ASLEEP else ""
     shown = section(f"{name}{asleep}\n{hosting.line(hosted)}")
-    buttons = hosting.buttons(endpoint, hosted, longer)
+    buttons = hosting.buttons(endpoint, hosted, longer, owed)
     return [shown, actions(*buttons)] if buttons else [shown]

@@ -3,14 +3,16 @@
 import time
 
 from bot import escape
-from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, section
+from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, option, section
 from providers import prices
 from providers.prices import Price
-from workers.hosting.estimate import BY_ITS_TOKENS, UNKNOWN_HOUR, costs, per_hour
+from workers.hosting.estimate import BY_ITS_TOKENS, UNKNOWN_HOUR, costs, per_hour, throughput
 from workers.hosting.models import BILLED, COMING
 from workers.hosting.people import KEEP_HOURS, is_at_vendors_end
 from workers.tables import Endpoint, EndpointStatus, HostedModel, LeaseStatus
 
+CAPACITIES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+"""Those that are offered where a model is deployed again; a plan may have any between."""
 UNKNOWN = UNKNOWN_HOUR[0].upper() + UNKNOWN_HOUR[1:]
 
 
@@ -28,6 +30,8 @@ def line(hosted: HostedModel | None) -> str:
     if hosted.ends_at is not None:
         ends = f", when {_vendor(hosted)} itself ends it" if is_at_vendors_end(hosted) else ""
         parts.append(f"until {moment(hosted.ends_at)} ({span(hosted.ends_at)}){ends}")
+    if most := throughput(hosted.provider, hosted.capacity):
+        parts.append(most)
     parts.append(f"used {span(hosted.used_at)}" if hosted.used_at is not None else "not used yet")
     return "💵 " + " · ".join(parts)
 
@@ -44,13 +48,20 @@ def span(at: float) -> str:
     return f"<!date^{int(at)}^{{ago}}|{fallback}>"
 
 
-def buttons(endpoint: Endpoint, hosted: HostedModel | None, longer: Price | None = None) -> list[Block]:
-    """What can be done about it now. `longer`: the tier to go on in where the vendor itself would end it."""
+def buttons(endpoint: Endpoint, hosted: HostedModel | None, longer: Price | None = None, owed: str = "") -> list[Block]:
+    """What can be done about it now.
+
+    `longer`: the tier to go on in where the vendor itself would end it. `owed`: what is compared, and for how much,
+    once it is deployed again.
+    """
     if hosted is not None and hosted.status is LeaseStatus.READY:
         return [*_keeping(hosted, longer), _end(hosted)]
     if hosted is not None and hosted.status in COMING:
         return [_end(hosted)]
-    return [_wake(endpoint, hosted)] if endpoint.status is EndpointStatus.ASLEEP else []
+    if endpoint.status is not EndpointStatus.ASLEEP:
+        return []
+    question = _waking_question(hosted, owed)
+    return [_wake(endpoint, hosted, question), *_wake_otherwise(endpoint, hosted, question)]
 
 
 def kept(hosted: HostedModel) -> str:
@@ -88,16 +99,17 @@ def warning(hosted: HostedModel, name: str, longer: Price | None = None) -> Draw
     return Drawn(text=f"{said} {rule}", blocks=[section(said), context(rule), actions(*made)])
 
 
-def waking(endpoint: Endpoint, hosted: HostedModel) -> Drawn:
-    """Who has had the model deployed again, and what that costs."""
+def waking(endpoint: Endpoint, hosted: HostedModel, owed: str = "") -> Drawn:
+    """Who has had the model deployed again, and what that costs; `owed`: as for the buttons."""
     who = f"<@{hosted.creator_id}>" if hosted.creator_id else "Somebody"
     cost = f" From then on: {costs(hosted.price_per_hour)}." if hosted.tier else ""
-    said = f"⏳ {who} has *{escape.mrkdwn(endpoint.name, 60)}* deployed again, which takes some minutes.{cost}"
+    again = f"⏳ {who} has *{escape.mrkdwn(endpoint.name, 60)}* deployed again, which takes some minutes."
+    said = f"{again}{cost} {owed}".rstrip()
     return Drawn(text=said, blocks=[context(said)])
 
 
-def asleep(endpoint: Endpoint, hosted: HostedModel | None, why: str) -> Drawn:
-    """Nobody answers here now, and what to do about it."""
+def asleep(endpoint: Endpoint, hosted: HostedModel | None, why: str, owed: str = "") -> Drawn:
+    """Nobody answers here now, and what to do about it; `owed`: as for the buttons."""
     name, reason = escape.mrkdwn(endpoint.name, 60), escape.mrkdwn(why, 500)
     if endpoint.status is EndpointStatus.DELETED:
         return Drawn(text=f"🗑️ {name} is deleted.", blocks=[context(f"🗑️ {name} is deleted: nobody answers here.")])
@@ -108,7 +120,8 @@ def asleep(endpoint: Endpoint, hosted: HostedModel | None, why: str) -> Drawn:
         return Drawn(text=said, blocks=[section(said), actions(*buttons(endpoint, hosted))])
     said = f"😴 *{name}* is asleep: its model is not deployed, so nobody answers here."
     blocks = [section(said), *([context(reason)] if reason else [])]
-    return Drawn(text=f"{said} {reason}".strip(), blocks=[*blocks, actions(*buttons(endpoint, hosted))])
+    made = actions(*buttons(endpoint, hosted, owed=owed))
+    return Drawn(text=f"{said} {reason}".strip(), blocks=[*blocks, made])
 
 
 def _vendor(hosted: HostedModel) -> str:
@@ -152,19 +165,47 @@ def _end(hosted: HostedModel) -> Block:
     return button("Delete now", "hosted_end", str(hosted.id), style="danger", confirm=question)
 
 
-def _wake(endpoint: Endpoint, hosted: HostedModel | None) -> Block:
-    known = hosted is not None and hosted.ready_at is not None
-    rate = hosted.price_per_hour if hosted is not None and known else None
+def _wake(endpoint: Endpoint, hosted: HostedModel | None, question: Block) -> Block:
+    rate = _last_rate(hosted)
     price = f" · {per_hour(rate)}" if rate else ""
     if rate == 0:
         price = " · billed by its tokens"
+    return button(f"Deploy again{price}", "endpoint_wake", str(endpoint.id), style="primary", confirm=question)
+
+
+def _wake_otherwise(endpoint: Endpoint, hosted: HostedModel | None, question: Block) -> list[Block]:
+    """The menu of capacities to deploy it again with, where one can be chosen."""
+    if not throughput(endpoint.provider, 1):
+        return []
+    last = hosted.capacity if hosted is not None else None
+    offered = [
+        option(f"{throughput(endpoint.provider, one)}{' (as before)' if one == last else ''}", f"{endpoint.id}:{one}")
+        for one in CAPACITIES
+    ]
+    return [
+        {
+            "type": "static_select",
+            "action_id": "endpoint_wake_with",
+            "placeholder": {"type": "plain_text", "text": "Deploy with another capacity"},
+            "options": offered,
+            "confirm": question,
+        }
+    ]
+
+
+def _last_rate(hosted: HostedModel | None) -> float | None:
+    """What an hour cost where it last answered; None where it never did, or that is not known."""
+    return hosted.price_per_hour if hosted is not None and hosted.ready_at is not None else None
+
+
+def _waking_question(hosted: HostedModel | None, owed: str) -> Block:
+    known, rate = hosted is not None and hosted.ready_at is not None, _last_rate(hosted)
     hours = f"{hosted.lease_hours:g} hours" if hosted is not None and known else "some hours"
     cost = f": {costs(rate)}"
     if rate and hosted is not None:
         cost = f" at {per_hour(rate)}, about ${rate * hosted.lease_hours:,.2f} in all"
     text = (
         f"It is deployed for {hours}{cost}. Unused at their end it is deleted; in use it gets an hour "
-        "more each time, for a day at most. It can be deleted at any time."
+        f"more each time, for a day at most. {owed or 'It can be deleted at any time.'}"
     )
-    question = confirm("Deploy it again?", text, "Deploy it", "Not now", style="primary")
-    return button(f"Deploy again{price}", "endpoint_wake", str(endpoint.id), style="primary", confirm=question)
+    return confirm("Deploy it again?", text, "Deploy it", "Not now", style="primary")

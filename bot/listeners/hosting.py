@@ -7,7 +7,7 @@ from bot.blocks import words
 from bot.blocks.elements import Drawn
 from bot.blocks.elements import context as small
 from bot.listeners import home
-from bot.listeners.clicks import Body, arrived, number, thread
+from bot.listeners.clicks import Body, arrived, as_number, number, thread
 from bot.middleware import Desk, after_ack, tell
 from workers import hosting
 
@@ -49,11 +49,19 @@ def register(app: App, desk: Desk) -> None:
 
     @app.action("endpoint_wake")
     def wake(ack: Ack, body: Body, context: BoltContext) -> None:
+        woken(ack, body, context, number(body))
+
+    @app.action("endpoint_wake_with")
+    def wake_with(ack: Ack, body: Body, context: BoltContext) -> None:
+        endpoint_id, _, capacity = str(body["actions"][0]["selected_option"]["value"]).partition(":")
+        woken(ack, body, context, as_number(endpoint_id), as_number(capacity))
+
+    def woken(ack: Ack, body: Body, context: BoltContext, endpoint_id: int, capacity: int | None = None) -> None:
         actor = desk.people.actor(context)
         with desk.context.db.write() as session:
             new = arrived(session, actor, body)
             if new:
-                hosting.wake(session, actor, number(body))
+                hosting.wake(session, actor, endpoint_id, capacity)
         ack()
         if new:
             said = words.note("⏳ The model is being deployed again. That takes some minutes; its thread is told.")

@@ -28,8 +28,6 @@ from providers.errors import (
     Unavailable,
 )
 
-CONFLICT_SECONDS = 20.0
-"""Azure changes one thing of a resource at a time: so long it is left alone."""
 NOBODY_HAS = frozenset(
     {"SubscriptionNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "InvalidSubscriptionId"}
 )
@@ -51,15 +49,18 @@ _QUOTA = frozenset({"InsufficientQuota", "QuotaExceeded", "InsufficientSubscript
 
 
 @contextmanager
-def translated(vendor: Vendor, *, role: str = "", thing: str = "resource") -> Iterator[None]:
+def translated(
+    vendor: Vendor, *, role: str = "", thing: str = "resource", smaller: str = "another tier"
+) -> Iterator[None]:
     """Raise what Azure's libraries raise inside as a ProviderError.
 
-    `role` is the one that is needed for what is done; `thing` is what was asked for, should it not be there.
+    `role` is the one that is needed for what is done; `thing` is what was asked for, should it not be there; `smaller`
+    is what to choose where the quota does not suffice.
     """
     try:
         yield
     except (AzureError, SerializationError, DeserializationError, UnicodeError) as error:
-        problem = translate(error, vendor, role=role, thing=thing)
+        problem = translate(error, vendor, role=role, thing=thing, smaller=smaller)
     except ValueError as error:  # of the library that fetches tokens: it could not read who gives them
         problem = _entra(_inner(error), None, vendor, _detail(error, vendor))
     else:
@@ -67,7 +68,9 @@ def translated(vendor: Vendor, *, role: str = "", thing: str = "resource") -> It
     raise problem from None  # a traceback shows neither cause nor context, whose words were not cleaned
 
 
-def translate(error: Exception, vendor: Vendor, *, role: str = "", thing: str = "resource") -> ProviderError:
+def translate(
+    error: Exception, vendor: Vendor, *, role: str = "", thing: str = "resource", smaller: str = "another tier"
+) -> ProviderError:
     """The provider error that says the same as one of Azure's libraries'."""
     detail, said = _detail(error, vendor), str(error)
     status = getattr(error, "status_code", None)
@@ -77,6 +80,11 @@ def translate(error: Exception, vendor: Vendor, *, role: str = "", thing: str = 
     if isinstance(error, ClientAuthenticationError) and (_is_about_tokens(said) or status is None):
         return _entra(_inner(error), status, vendor, detail, _wait(error))
     if isinstance(error, HttpResponseError) and isinstance(status, int) and status >= 300:
+        if code_of(error) in _QUOTA:
+            words = (
+                f"The Azure subscription has not enough quota left for this. Choose {smaller}, or ask Azure for more."
+            )
+            return NotAllowed(f"{words} {_said(error, vendor)}", detail=detail)
         return _by_status(error, status, vendor, detail, role, thing)
     if "non-TLS" in said:
         return NotConfigured("Azure's addresses must begin with https://. Look at the installation's settings.")
@@ -99,9 +107,6 @@ def _by_status(
     error: HttpResponseError, status: int, vendor: Vendor, detail: str, role: str, thing: str
 ) -> ProviderError:
     code, said = code_of(error), _said(error, vendor)
-    if code in _QUOTA:
-        words = f"The Azure subscription has no quota left for this. Choose another tier, or ask Azure for more. {said}"
-        return NotAllowed(words, detail=detail)
     if status == 401:
         return NotAllowed(f"Azure refuses our sign-in. An admin can renew it: /finetune keys. {said}", detail=detail)
     if status == 403:
@@ -114,7 +119,7 @@ def _by_status(
         return NotFound(f"{vendor.name} does not have this {thing}. {said}".strip(), detail=detail)
     if status == 409:
         words = f"Azure is still at something else there. Try again in a moment. {said}"
-        return Unavailable(words, detail=detail, retry_after=_wait(error) or CONFLICT_SECONDS)
+        return Unavailable(words, detail=detail, retry_after=_wait(error))
     if status == 429:
         return RateLimited("Azure is busy. Try again in a moment.", detail=detail, retry_after=_wait(error))
     if status >= 500 or status == 408:

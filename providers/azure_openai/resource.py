@@ -91,7 +91,8 @@ class Resource:
             sku=Sku(name=sku, capacity=capacity),
             properties=DeploymentProperties(model=DeploymentModel(format="OpenAI", name=model, version=version)),
         )
-        with translated(self._vendor, role=self._role, thing="model"):
+        smaller = "a smaller capacity or another tier"
+        with translated(self._vendor, role=self._role, thing="model", smaller=smaller):
             self._client.deployments.begin_create_or_update(*self._where, name, wanted, polling=False)
 
     def delete(self, name: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from providers import prices
 from providers.base import HostingTier
-from providers.capabilities import CAPABILITIES
+from providers.capabilities import CAPABILITIES, HOSTING_CAPACITY
 from providers.errors import NotAllowed
 from providers.prices import Price
 from workers.tables import HostedModel
@@ -14,8 +14,6 @@ LEASE_HOURS = 4.0
 """As the settings have it unless told otherwise."""
 COMPARING_HOURS = 0.5
 """A guess: how long a model is hosted before its lease begins, while it is compared."""
-CAPACITY: Mapping[str, int] = {"azure_openai": 10}
-"""How much of a deployment is asked for where that costs nothing: at Azure OpenAI, thousands of tokens a minute."""
 BY_TOKEN = frozenset({"azure_openai"})
 """Providers that bill a base model by the token alone, however long it is deployed."""
 SERVERLESS = "serverless"
@@ -47,11 +45,18 @@ class HostingPlan:
 
 
 def hosting_estimate(
-    provider: str, base_model: str, hours: float = LEASE_HOURS, *, training_tier: str = "", compared: int = 1
+    provider: str,
+    base_model: str,
+    hours: float = LEASE_HOURS,
+    *,
+    training_tier: str = "",
+    compared: int = 1,
+    capacity: object = None,
 ) -> HostingPlan | None:
     """What hosting for the evaluation and a lease of `hours` after it costs; None where nothing has to be hosted.
 
-    `training_tier` is the plan's; `compared` is how many runs have their model hosted while models are compared.
+    `training_tier` and `capacity` are the plan's; `compared` is how many runs have their model hosted while models are
+    compared.
     """
     if not must_deploy(provider):
         return None
@@ -64,7 +69,8 @@ def hosting_estimate(
     later = "it can be kept longer, or deleted at any time"
     if lives is not None:
         later = f"it can be kept until {prices.vendor(provider).text} ends it after {lives:g} h, or deleted at any time"
-    about = f"{text} Hosted {_span(hours, compared)}".strip()
+    most = throughput(provider, capacity_of(provider, capacity))
+    about = f"{text} Hosted {_span(hours, compared)}{f', for {most}' if most else ''}".strip()
     if price is None or rate is None:
         words = f"{about}; {UNKNOWN_HOUR} here. Look at the vendor's price list; {later}."
         return HostingPlan(tier, text, None, total, None, words)
@@ -98,6 +104,21 @@ def planned_tier(provider: str, base_model: str, training_tier: str = "") -> str
 def kept_in(training_tier: str) -> str:
     """The tier that a hosted model must be asked for in, because the plan says so; empty where any will do."""
     return IN_REGION if training_tier.lower() == IN_REGION else ""
+
+
+def capacity_of(provider: str, chosen: object) -> int:
+    """How much of a deployment is asked for: what was chosen, or else what is usual; 1 where nobody can choose."""
+    known = CAPABILITIES.get(provider)
+    if known is None or HOSTING_CAPACITY.name not in known.options:
+        return 1
+    return int(chosen if isinstance(chosen, int | float) else HOSTING_CAPACITY.default)
+
+
+def throughput(provider: str, capacity: int) -> str:
+    """How much a deployment answers at most, in words; empty where its capacity is nothing to be chosen."""
+    known = CAPABILITIES.get(provider)
+    limited = known is not None and HOSTING_CAPACITY.name in known.options
+    return f"up to {capacity * 1000:,} tokens a minute" if limited else ""
 
 
 def must_deploy(provider: str) -> bool:

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 from providers.capabilities import CAPABILITIES
 from providers.errors import NotFound
 from workers.hosting.models import BASE, TUNED, ask, end, end_of_lease, living, newest, now, stop, why_not
-from workers.plans.choices import Choices, TestOn
+from workers.hosting.owed import is_compared
 from workers.runs import division
 from workers.tables import Endpoint, EndpointStatus, LeaseStatus, Run
 
@@ -15,15 +15,8 @@ from workers.tables import Endpoint, EndpointStatus, LeaseStatus, Run
 def begin(session: Session, run: Run) -> None:
     """Training succeeded where a tuned model must be hosted: ask for it, and for the base model to compare it with."""
     ask(session, run, TUNED, run.tuned_model or run.model_name)
-    if CAPABILITIES[run.provider].base_must_deploy and _is_compared(run):
+    if CAPABILITIES[run.provider].base_must_deploy and is_compared(run):
         ask(session, run, BASE, run.base_model)
-
-
-def _is_compared(run: Run) -> bool:
-    choices = Choices.from_json(run.plan)
-    if choices.cross_checked and division.part_of(run) is None:
-        return False  # its short runs are compared instead
-    return run.test_dataset_id is not None or choices.test_on is not TestOn.NOTHING
 
 
 def chat_names(session: Session, run: Run) -> tuple[str, str]:
@@ -64,6 +57,13 @@ def evaluated(session: Session, run: Run) -> None:
         tuned.ends_at = end_of_lease(tuned, now(session), tuned.lease_hours)
         session.add(tuned)
     session.add(endpoint)
+
+
+def compared(session: Session, run: Run) -> None:
+    """The comparison that a ready run owed is made: its base model is not needed any more."""
+    for row in living(session, run):
+        if row.purpose == BASE:
+            end(session, row)
 
 
 def public_name(run: Run) -> str:

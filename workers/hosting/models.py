@@ -11,10 +11,12 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from providers.base import Deployment
+from providers.capabilities import HOSTING_CAPACITY
 from workers import announcements, tasks
 from workers.db import epoch_now
 from workers.hosting import names
-from workers.hosting.estimate import hourly, kept_in
+from workers.hosting.estimate import capacity_of, hourly, kept_in
+from workers.hosting.owed import is_owed
 from workers.plans import cost
 from workers.plans.choices import Choices
 from workers.run_status import RunStatus
@@ -34,16 +36,25 @@ LOOK_AGAIN_SECONDS = 600.0
 
 
 def ask(
-    session: Session, run: Run, purpose: str, model: str, *, endpoint: Endpoint | None = None, tier: str = ""
+    session: Session,
+    run: Run,
+    purpose: str,
+    model: str,
+    *,
+    endpoint: Endpoint | None = None,
+    tier: str = "",
+    capacity: int | None = None,
 ) -> HostedModel:
-    """Want a model hosted, in this tier or in the one that is planned; one that is on its way or there is enough.
+    """Want a model hosted, in this tier and capacity or as is planned; one that is on its way or there is enough.
 
     Where the plan says that it stays in its region, that goes before.
     """
     known = newest(session, run, purpose, LIVING)
     if known is not None:
         return known
-    tier = kept_in(cost.tier_of(Choices.from_json(run.plan))) or tier
+    choices = Choices.from_json(run.plan)
+    tier = kept_in(cost.tier_of(choices)) or tier
+    capacity = capacity or capacity_of(run.provider, choices.options.get(HOSTING_CAPACITY.name))
     row = HostedModel(
         team_id=run.team_id,
         enterprise_id=run.enterprise_id,
@@ -57,6 +68,7 @@ def ask(
         model=model,
         purpose=purpose,
         tier=tier,
+        capacity=capacity,
     )
     if tier:
         row.price_per_hour, row.price_words = hourly(row, run.base_model)
@@ -130,6 +142,8 @@ def go_on(session: Session, run: Run) -> None:
         words = "Cancelled while its model was being deployed. What was hosted is being deleted."
         lifecycle.transition(session, run, RunStatus.CANCELLED, words)
         model_deletion.discard(session, run)
+    if run.status is RunStatus.READY:
+        _make_up(session, run)
     if run.status is not RunStatus.DEPLOYING:
         return
     if newest(session, run, TUNED, LIVING) is None:
@@ -137,6 +151,19 @@ def go_on(session: Session, run: Run) -> None:
     if not any(newest(session, run, purpose, COMING) for purpose in (TUNED, BASE)):
         lifecycle.transition(session, run, RunStatus.EVALUATING)
         tasks.add(session, "evaluate", run.id or 0, queue="cpu", team_id=run.team_id)
+
+
+def _make_up(session: Session, run: Run) -> None:
+    """Make the comparison that a ready run owes, once what was deployed again for it is there."""
+    tuned, base = newest(session, run, TUNED, LIVING), newest(session, run, BASE, LIVING)
+    if tuned is None and base is not None:
+        end(session, base)
+    asked = newest(session, run, BASE, tuple(LeaseStatus))
+    if tuned is None or asked is None or (asked.id or 0) < (tuned.id or 0) or not is_owed(session, run):
+        return  # nothing is to be compared with this deployment
+    if tuned.status is LeaseStatus.READY and asked.status not in COMING:
+        key = f"evaluate:{run.id}:{tuned.id}"
+        tasks.add(session, "evaluate", run.id or 0, queue="cpu", team_id=run.team_id, key=key)
 
 
 def why_not(session: Session, run: Run, purpose: str) -> str:

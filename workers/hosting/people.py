@@ -3,10 +3,12 @@
 from sqlmodel import Session, col, select
 
 from providers import prices
+from providers.capabilities import CAPABILITIES
 from providers.prices import Price
 from workers import announcements
 from workers.errors import NotFound
 from workers.hosting import models
+from workers.hosting.owed import is_owed
 from workers.rights import Actor, Verb, allowed, require
 from workers.runs import lifecycle
 from workers.tables import AuditEntry, Endpoint, EndpointStatus, HostedModel, LeaseStatus, Run
@@ -58,7 +60,7 @@ def host_longer(session: Session, actor: Actor, hosted_id: int) -> HostedModel:
     models.end(session, row)
     if row.warned_at is not None:
         models.warn(session, run, row, models.warning_slot(row))
-    made = models.ask(session, run, models.TUNED, row.model, endpoint=endpoint, tier=price.tier)
+    made = models.ask(session, run, models.TUNED, row.model, endpoint=endpoint, tier=price.tier, capacity=row.capacity)
     made.creator_id = actor.user_id
     session.add(made)
     _audit(session, actor, "host_longer", made)
@@ -78,10 +80,11 @@ def end(session: Session, actor: Actor, hosted_id: int) -> HostedModel:
     return row
 
 
-def wake(session: Session, actor: Actor, endpoint_id: int) -> HostedModel:
+def wake(session: Session, actor: Actor, endpoint_id: int, capacity: int | None = None) -> HostedModel:
     """Deploy an endpoint's model again, in the tier that it last answered from; once however often it is asked.
 
-    Anybody who may start a run may do it; the thread is told who did.
+    It gets this capacity, or the one that it last had. A comparison that its run still owes is made then. Anybody who
+    may start a run may do it; the thread is told who did.
 
     Raises NotFound, NotAllowed.
     """
@@ -100,9 +103,12 @@ def wake(session: Session, actor: Actor, endpoint_id: int) -> HostedModel:
         raise NotFound(f"The tuned model of {run.name} was deleted at the vendor. Start a new run with its dataset.")
     last = models.newest(session, run, models.TUNED, tuple(LeaseStatus))
     tier = last.tier if last is not None and last.ready_at is not None else ""
-    row = models.ask(session, run, models.TUNED, run.tuned_model, endpoint=endpoint, tier=tier)
+    capacity = capacity or (last.capacity if last is not None else None)
+    row = models.ask(session, run, models.TUNED, run.tuned_model, endpoint=endpoint, tier=tier, capacity=capacity)
     row.creator_id = actor.user_id
     session.add(row)
+    if is_owed(session, run) and CAPABILITIES[run.provider].base_must_deploy:
+        models.ask(session, run, models.BASE, run.base_model, capacity=capacity)
     _audit(session, actor, "wake", row)
     models.redraw(session, row)
     slot, thread = f"hosted:{row.id}:waking", lifecycle.thread_slot(run)

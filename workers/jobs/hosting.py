@@ -26,7 +26,8 @@ PATIENCE_SECONDS = 2700.0
 """A deployment that does not answer so long after it was asked for is given up."""
 LOUD_SECONDS = 1800.0
 """A deployment that is still there so long after its end was asked for is told of: it may be billed."""
-FIRST_PAUSE, LONGEST_PAUSE = 3.0, 60.0
+FIRST_PAUSE, LONGEST_PAUSE = 3.0, 20.0
+"""Between two looks at what a vendor is at: somebody waits for it, for no longer than this after it is done."""
 LONGEST_ENDING_PAUSE = 300.0
 AFTER_FAULT_SECONDS = 600.0
 ASK_AGAIN = 20
@@ -113,7 +114,6 @@ def _brought_on(context: Context, lease: Lease, row: HostedModel) -> Deployment 
 def _settle_tier(row: HostedModel, tier: HostingTier, base_model: str) -> None:
     """From now on it is asked for in this tier; what that costs is noted as it is listed today."""
     row.tier = tier.id
-    row.capacity = estimate.CAPACITY.get(row.provider, 1)
     if tier.lives_hours is not None:
         row.lives_until = row.created_at + tier.lives_hours * 3600.0
     row.price_per_hour, row.price_words = estimate.hourly(row, base_model)

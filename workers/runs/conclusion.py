@@ -5,7 +5,7 @@ from sqlmodel import Session, select
 from workers import announcements, hosting
 from workers.run_status import RunStatus
 from workers.runs import actual, division, lifecycle, model_deletion
-from workers.tables import Endpoint, Evaluation, Run
+from workers.tables import Endpoint, Evaluation, Run, Task
 
 
 def evaluation_of(session: Session, run: Run) -> Evaluation:
@@ -50,17 +50,33 @@ def ready(session: Session, run: Run, system_prompt: str, max_tokens: int) -> No
     session.flush()
     hosting.evaluated(session, run)
     actual.settle(session, run)
-    root = lifecycle.card_slot(run)
-    for kind, subject, broadcast in (("evaluation_summary", run.id, True), ("endpoint", endpoint.id, False)):
-        announcements.post(
-            session,
-            owner=run,
-            slot=f"run:{run.id}:{kind}",
-            kind=kind,
-            subject_id=subject,
-            thread_slot=root,
-            broadcast=broadcast,
-        )
+    _tell(session, run, "evaluation_summary", run.id, broadcast=True)
+    _tell(session, run, "endpoint", endpoint.id)
+
+
+def made_up(session: Session, run: Run, task: Task) -> None:
+    """The comparison that a ready run owed was tried again: its thread is told what came of it."""
+    summary = evaluation_of(session, run).summary
+    words = summary.get("words") or summary.get("problem") or ""
+    run.progress = {**run.progress, "stage": "", "verdict": words}
+    session.add(run)
+    hosting.compared(session, run)
+    actual.settle(session, run)
+    lifecycle.redraw(session, run, urgent=True)
+    _tell(session, run, "evaluation_summary", run.id, broadcast=True)
+    lifecycle.note(session, run, f"compared-{task.id}", f"📊 {run.name}: {words}")
+
+
+def _tell(session: Session, run: Run, kind: str, subject_id: int | None, *, broadcast: bool = False) -> None:
+    announcements.post(
+        session,
+        owner=run,
+        slot=f"run:{run.id}:{kind}",
+        kind=kind,
+        subject_id=subject_id,
+        thread_slot=lifecycle.card_slot(run),
+        broadcast=broadcast,
+    )
 
 
 def cancelled(session: Session, run: Run, words: str) -> None:

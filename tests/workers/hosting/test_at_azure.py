@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 
 import pytest
 
@@ -11,8 +12,9 @@ from tests.contracts.azure_openai import AzureStandIn
 from tests.contracts.azure_openai_account import AzureJob
 from tests.workers.hosting.conftest import TUNER
 from workers import chat, hosting
+from workers.jobs import runner
 from workers.run_status import RunStatus
-from workers.tables import Credential, LeaseStatus, Run
+from workers.tables import Credential, LeaseStatus, Run, Task
 
 BASE = "gpt-4.1-mini-2025-04-14"
 pytestmark = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
@@ -105,6 +107,21 @@ def test_lost_answers_and_conflicts_make_no_second_deployment(at_azure, azure):
     assert azure.arm.deployments == {}
 
 
+def test_what_waits_for_azure_to_be_done_with_another_is_asked_again_soon_and_then_less_often(at_azure, azure):
+    azure.arm.creating = 30
+    at_azure.begin()
+    waited = []
+    for _ in range(8):
+        for task in at_azure.rows(Task, kind="host_model"):
+            runner.carry(at_azure.context, task.id, task.attempt)
+        base = at_azure.rows(Task, kind="host_model")[-1]
+        assert "still at something else" in base.last_error
+        waited.append(round(base.due_at - time.time()))
+    assert waited[0] < 5
+    assert waited == sorted(waited)
+    assert 10 < waited[-1] <= 20
+
+
 def test_a_role_that_is_missing_is_said_and_leaves_nothing(at_azure, azure):
     roles, azure.arm.roles = azure.arm.roles, set()
     at_azure.begin()
@@ -119,9 +136,35 @@ def test_a_role_that_is_missing_is_said_and_leaves_nothing(at_azure, azure):
     assert azure.arm.deployments == {}
 
 
-def test_a_quota_that_is_too_small_is_said(at_azure, azure):
-    azure.arm.quota = 1
+def choose(scene, capacity):
+    with scene.db.write() as session:
+        run = session.get_one(Run, scene.run_id)
+        run.plan = {**run.plan, "options": {"hosting_capacity": capacity}}
+        session.add(run)
+
+
+def test_the_capacity_that_was_chosen_stays_however_often_it_is_deployed(at_azure, azure):
+    choose(at_azure, 25)
+    row = at_azure.hosted()
+    assert {one.capacity for one in at_azure.rows()} == {25}  # the base model's too
+    assert azure.arm.deployments[row.name].sku["capacity"] == 25
+    with at_azure.db.write() as session:
+        hosting.host_longer(session, TUNER, row.id)
+    at_azure.work(soon=300)
+    assert [one.sku for one in azure.arm.deployments.values()] == [{"name": "GlobalStandard", "capacity": 25}]
+    for asked, given in ((None, 25), (5, 5), (None, 5)):
+        with at_azure.db.write() as session:
+            hosting.end(session, TUNER, at_azure.row().id)
+            hosting.wake(session, TUNER, at_azure.endpoint.id, asked)
+        at_azure.work(soon=300)
+        assert [one.sku["capacity"] for one in azure.arm.deployments.values()] == [given]
+
+
+def test_a_quota_that_is_too_small_is_said_with_what_to_do(at_azure, azure):
+    azure.arm.quota = 9
     at_azure.begin()
     at_azure.work(soon=300)
-    assert "quota" in at_azure.said("problem")[0].data["text"]
+    text = at_azure.said("problem")[0].data["text"]
+    assert "not enough quota left" in text
+    assert "Choose a smaller capacity" in text
     assert azure.arm.deployments == {}

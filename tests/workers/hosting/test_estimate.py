@@ -23,8 +23,9 @@ def test_a_known_price_by_the_hour():
     assert (plan.tier_id, plan.dollars_per_hour, plan.hours) == ("standard", 1.87, 4.5)
     assert plan.dollars == pytest.approx(8.415)
     assert plan.words == (
-        "Standard tier: in the resource's region. Hosted while the models are compared and for 4 h after that, at "
-        "$1.87/h about $8.42 (Azure Retail Prices, 11 August 2026); it can be kept longer, or deleted at any time."
+        "Standard tier: in the resource's region. Hosted while the models are compared and for 4 h after that, for up "
+        "to 10,000 tokens a minute, at $1.87/h about $8.42 (Azure Retail Prices, 11 August 2026); it can be kept "
+        "longer, or deleted at any time."
     )
 
 
@@ -33,9 +34,17 @@ def test_the_cheapest_tier_is_planned_with_the_end_that_it_has():
     assert (plan.tier_id, plan.dollars_per_hour, plan.dollars) == ("developerTier", 0.0, 0.0)
     assert plan.words == (
         "Developer tier: anywhere in the world, may be interrupted, lives 24 h. Hosted while the models are compared "
-        "and for 4 h after that: no cost by the hour, each answer is billed by its tokens (Azure Retail Prices, 11 "
-        "August 2026); it can be kept until Azure OpenAI ends it after 24 h, or deleted at any time."
+        "and for 4 h after that, for up to 10,000 tokens a minute: no cost by the hour, each answer is "
+        "billed by its tokens (Azure Retail Prices, 11 August 2026); it can be kept until Azure OpenAI ends it after "
+        "24 h, or deleted at any time."
     )
+
+
+def test_a_capacity_limits_how_much_is_answered_and_not_what_it_costs():
+    usual, small = (hosting_estimate("azure_openai", TURBO, 4, capacity=one) for one in (None, 3))
+    assert "for up to 3,000 tokens a minute" in small.words
+    assert (small.dollars, small.dollars_per_hour) == (usual.dollars, usual.dollars_per_hour)
+    assert "tokens a minute" not in hosting_estimate("azure_ml", "Ministral-3B", 4, capacity=3).words
 
 
 def test_what_is_trained_in_its_region_is_hosted_there_and_nowhere_else():
