@@ -13,6 +13,7 @@ from workers import consents, datasets, job_files
 from workers.dataprep.convert import TARGETS
 from workers.plans import offered
 from workers.plans.job_file import write
+from workers.runs import model_card
 from workers.settings import Settings
 from workers.storage import Storage
 from workers.tables import Announcement, Consent, Dataset, Derivation, JobFile, Run, ThreadImport, Upload
@@ -119,9 +120,23 @@ def _run_as_job_file(session: Session, _settings: Settings, row: Announcement) -
     )
 
 
+def _model_card(session: Session, _settings: Settings, row: Announcement) -> Drawn:
+    run = session.get_one(Run, row.subject_id)
+    text = f"The card of the model of {escape.plain(run.name, 60)}"
+    return Drawn(text=text, file_name=f"model-card-{run.id}.md", file=model_card.write(session, run).encode())
+
+
+def _figures(session: Session, _settings: Settings, row: Announcement) -> Drawn:
+    run = session.get_one(Run, row.subject_id)
+    text = f"The figures of {escape.plain(run.name, 60)}, step by step"
+    return Drawn(text=text, file_name=f"figures-{run.id}.csv", file=model_card.figures(session, run).encode())
+
+
 RENDERERS: dict[str, Renderer] = {
     "job_file": _job_file,
     "run_as_job_file": _run_as_job_file,
+    model_card.CARD: _model_card,
+    model_card.FIGURES: _figures,
     "dataset_report": _dataset_report,
     "length_histogram": _lengths,
     "conversion": _conversion,

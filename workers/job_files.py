@@ -9,11 +9,11 @@ from sqlmodel import Session
 
 from providers import prices
 from providers.base import Method
-from providers.capabilities import CAPABILITIES
+from providers.capabilities import CAPABILITIES, HOSTING_CAPACITY
 from workers import announcements, datasets
 from workers.dataprep.split import LEAST_TO_HOLD_OUT
 from workers.errors import NotFound, UserError
-from workers.plans import proposal
+from workers.plans import methods, proposal
 from workers.plans.choices import Choices, TestOn
 from workers.plans.job_fields import Named
 from workers.plans.job_file import HELD_OUT, NOTHING, JobFilePlan
@@ -55,14 +55,16 @@ def get(session: Session, actor: Actor, job_file_id: int) -> JobFile:
     return row
 
 
-def choices(session: Session, actor: Actor, job_file_id: int) -> Choices:
+def choices(session: Session, actor: Actor, job_file_id: int, provider: str = "") -> Choices:
     """What the file asks for, with the datasets that it names. Raises NotAllowed, NotFound, UserError.
+
+    `provider`: who is to carry it out, where the file says what that means.
 
     What it leaves open is as the form proposes it: the test and what is watched are what came with the file.
     """
     row = get(session, actor, job_file_id)
     require(session, actor, Verb.START, row)
-    plan = JobFilePlan.from_json(row.plan)
+    plan = JobFilePlan.from_json(row.plan).at(provider)
     if plan.problems:
         raise UserError("This job file cannot be used as it is: " + " ".join(plan.problems))
     usable = [one for one in datasets.visible(session, actor, limit=MOST_LOOKED_AT) if one.trainable]
@@ -83,7 +85,7 @@ def choices(session: Session, actor: Actor, job_file_id: int) -> Choices:
         learnt.id or 0,
         test_id=test.id if test else None,
         validation_id=validation.id if validation else None,
-        method=str(learnt.method),
+        method=str(methods.first(plan.provider, learnt)),
     )
     if problems := chosen.knob_problems():
         said = " ".join(f"{name}: {words}" for name, words in problems.items())
@@ -96,7 +98,7 @@ def notes(session: Session, actor: Actor, now: Choices) -> list[str]:
     row = session.get(JobFile, now.job_file_id) if now.job_file_id is not None else None
     if row is None or not allowed(session, actor, Verb.VIEW, row):
         return []
-    plan = JobFilePlan.from_json(row.plan)
+    plan = JobFilePlan.from_json(row.plan).at(now.provider)
     return [f"From the job file {row.name}.", *plan.notes, *_differences(session, plan, now)]
 
 
@@ -126,7 +128,10 @@ def _differences(session: Session, plan: JobFilePlan, now: Choices) -> list[str]
         if asked != value:
             gone = f"{value} here" if value is not None else "no such setting here"
             lines.append(f"{texts.get(name, name)}: {asked} in the file, {gone}.")
-    usual: dict[str, Any] = {"training_tier": prices.vendor(now.provider).tier}
+    usual: dict[str, Any] = {
+        "training_tier": prices.vendor(now.provider).tier,
+        HOSTING_CAPACITY.name: HOSTING_CAPACITY.default,
+    }
     for name in dict.fromkeys((*plan.options, *now.options)):
         was, became = plan.options.get(name, usual.get(name)), now.options.get(name, usual.get(name))
         if was != became:

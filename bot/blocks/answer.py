@@ -22,6 +22,12 @@ def feedback(turn_id: int) -> list[Block]:
     return [{"type": "context_actions", "elements": [buttons]}]
 
 
+def waiting(stage: str) -> Drawn:
+    """What is done before the answer can begin: the same message becomes the answer."""
+    text = f"⏳ _{escape.mrkdwn(stage, 100).capitalize()} …_"
+    return Drawn(text=text, blocks=[{"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}])
+
+
 def draw(text: str, turn_id: int | None = None) -> Drawn:
     """A whole answer; `text` is harmless Markdown already. With a turn: complete, to be judged."""
     shown = escape.cut(text, MOST_MARKDOWN) or "…"

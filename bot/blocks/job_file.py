@@ -13,6 +13,8 @@ from workers.plans.job_fields import Named
 from workers.plans.job_file import HELD_OUT, NOTHING, JobFilePlan
 from workers.tables import JobFile
 
+BEGIN_WITH = "start_from_job_file_"
+"""The action of a button that has another provider carry the file out; the provider's name follows."""
 MOST_LINES = 12
 TESTED: Mapping[str, str] = {
     TestOn.HELD_OUT: "a part of the training data",
@@ -34,9 +36,16 @@ def draw(row: JobFile) -> Drawn:
     blocks: list[Block] = [section(text), fields(*(f"*{name}*\n{words}" for name, words in _fields(plan)))]
     if plan.notes:
         blocks.append(context(_lines(plan.notes)))
-    blocks.append(actions(button("Start from this file", "start_from_job_file", str(row.id), style="primary")))
+    begin = [button("Start from this file", "start_from_job_file", str(row.id), style="primary")]
+    begin += [button(f"Start with {_plainly(name)}", f"{BEGIN_WITH}{name}", str(row.id)) for name in plan.elsewhere]
+    blocks.append(actions(*begin))
     blocks.append(context("Nothing starts before you have seen the plan and its cost."))
     return Drawn(text=text, blocks=blocks)
+
+
+def _plainly(provider: str) -> str:
+    """What a provider is called on a button."""
+    return prices.vendor(provider).text.removesuffix(" on this machine")
 
 
 def _fields(plan: JobFilePlan) -> list[tuple[str, str]]:

@@ -112,6 +112,8 @@ def _buttons(run: Run) -> list[Block]:
         made.append(button("Checkpoints", "run_checkpoints", number))
     if run.status.is_final and division.part_of(run) is None:
         made.append(button("Job file", "run_job_file", number))
+        if run.status is RunStatus.READY:
+            made.append(button("Model card", "run_model_card", number))
     if run.status.is_final and run.tuned_model and not run.progress.get("deleting_model"):
         question = confirm(
             "Delete the tuned model?",

@@ -36,6 +36,8 @@ REDRAW = "start_redraw"
 INSTEAD = "start_instead"
 """How the actions begin that take a plan to another provider than its own, which is not set up."""
 MOST_NOTES = 15
+LEAST_WAYS = 2
+"""Of fewer methods there is nothing to choose."""
 GONE = "A dataset that is not there any more"
 ATTACH = "attach"
 """The choice of attaching a test file first."""
@@ -73,10 +75,11 @@ def draw(form: StartForm, channel_id: str, *, draft: int = 0, advanced: bool = F
         *_data(form, choices),
         field_block("provider", "Where", places, dispatch=True),
         *(section(f"⚠️ {escape.mrkdwn(one, 600)}") for one in form.warnings),
+        *_method(form, choices),
         *_model(form, choices),
         *notices(form.notices),
         *options(form, choices),
-        *knobs(choices, advanced=advanced),
+        *knobs(form, choices, advanced=advanced),
         context(
             "Everything is filled in sensibly: if in doubt, just go on. Nothing starts before you have seen the plan."
         ),
@@ -155,7 +158,7 @@ def _data(form: StartForm, choices: Choices) -> list[Block]:
             "validation_dataset_id",
             "Watch while training",
             select_exactly("value", watched, str(watching), GONE),
-            hint="The loss on these examples shows early whether the model only learns by heart. They must not be the test.",
+            hint="The loss on these shows early whether the model only learns by heart. They must not be the test.",
         ),
         field_block("name", "Name", text_input("value", choices.name, most=40)),
         field_block(
@@ -165,6 +168,16 @@ def _data(form: StartForm, choices: Choices) -> list[Block]:
             optional=True,
         ),
     ]
+
+
+def _method(form: StartForm, choices: Choices) -> list[Block]:
+    """How the dataset is learnt from, where there are several ways."""
+    if len(form.methods) < LEAST_WAYS:
+        return []
+    listed = [menu_option(one) for one in form.methods]
+    action = f"{REDRAW}_{choices.provider}_{choices.dataset_id}"
+    element = select_exactly(action, listed, choices.method, choices.method.upper())
+    return [field_block("method", "Method", element, dispatch=True)]
 
 
 def _model(form: StartForm, choices: Choices) -> list[Block]:

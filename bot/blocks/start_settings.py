@@ -17,12 +17,14 @@ from bot.blocks.elements import (
 )
 from providers import prices
 from providers.base import AUTO, Hyperparameter, Knob, Method
-from providers.capabilities import CAPABILITIES
+from providers.capabilities import CAPABILITIES, HOSTING_CAPACITY
 from workers.plans import grading
 from workers.plans.choices import MOST_TYPES_CHARACTERS, Choices
 from workers.plans.offered import Option
 from workers.plans.proposal import StartForm
 
+PRESET = "start_redraw_preset"
+"""The menu of presets; its change draws the form anew."""
 ADVANCED = "start_advanced"
 """The button that shows or hides the hyperparameters that few people need."""
 
@@ -45,6 +47,11 @@ def options(form: StartForm, choices: Choices) -> list[Block]:
                 hint="Where it is trained, and for what price. The training data goes there too.",
             )
         )
+    if HOSTING_CAPACITY.name in known:
+        written = choices.options.get(HOSTING_CAPACITY.name)
+        capacity = written if isinstance(written, int | float) else HOSTING_CAPACITY.default
+        field = _number(f"capacity_{choices.provider}", HOSTING_CAPACITY, capacity)
+        blocks.append(field_block(HOSTING_CAPACITY.name, HOSTING_CAPACITY.text, field, hint=HOSTING_CAPACITY.hint))
     if "grader" in known and choices.method is Method.RFT:
         grader = choices.options.get("grader")
         text = json.dumps(grader, indent=1, ensure_ascii=False) if grader else ""
@@ -66,32 +73,45 @@ def _tier(provider: str, tier: str) -> str:
     return f"{prices.vendor(provider).tiers.get(tier, tier)} (price unknown)"
 
 
-def knobs(choices: Choices, *, advanced: bool) -> list[Block]:
-    """The hyperparameters; those that few people need behind a button."""
+def knobs(form: StartForm, choices: Choices, *, advanced: bool) -> list[Block]:
+    """The hyperparameters, by a preset or one by one; those that few people need behind a button."""
     usable = choices.usable_knobs
     shown = [one for one in usable if not one.advanced]
     hidden = [one for one in usable if one.advanced]
-    blocks = [_knob(one, choices) for one in shown]
+    blocks = [*_presets(form), *(_knob(one, choices, form.preset) for one in shown)]
     if hidden:
         text = "Hide the advanced settings" if advanced else "Advanced settings"
         blocks.append({**actions(button(text, ADVANCED, "hide" if advanced else "show")), "block_id": "advanced"})
-        blocks += [_knob(one, choices) for one in hidden] if advanced else []
+        blocks += [_knob(one, choices, form.preset) for one in hidden] if advanced else []
     return blocks
 
 
-def _knob(knob: Knob, choices: Choices) -> Block:
+def _presets(form: StartForm) -> list[Block]:
+    if not form.presets:
+        return []
+    menu = select_exactly(
+        f"{PRESET}_{form.preset}", [menu_option(one) for one in form.presets], form.preset, "Own values"
+    )
+    return [field_block("preset", "Settings", menu, dispatch=True)]
+
+
+def _knob(knob: Knob, choices: Choices, preset: str) -> Block:
     """One hyperparameter's field; where the vendor may choose, "auto" may be typed."""
     value: Hyperparameter | None = choices.knob(knob.name)
     chosen = knob.default if value is None else value
-    action = f"knob_{choices.provider}"
+    action = f"knob_{choices.provider}_{preset}"
     if knob.choices:
         field = select(action, [option(one, one) for one in knob.choices], str(chosen))
     elif knob.can_auto:
         field = text_input(action, f"{chosen}", most=30)
     else:
-        field = number_input(action, float(chosen), knob.low, knob.high, decimal=not knob.whole)
+        field = _number(action, knob, chosen)
     auto = f"“{AUTO}” (the vendor chooses), or {knob.low:g} to {knob.high:g}" if knob.can_auto else ""
     return field_block(knob.name, knob.text, field, hint="; ".join(filter(None, [knob.hint, auto])))
+
+
+def _number(action: str, knob: Knob, value: Hyperparameter) -> Block:
+    return number_input(action, float(value), knob.low, knob.high, decimal=not knob.whole)
 
 
 def menu_option(one: Option) -> Block:

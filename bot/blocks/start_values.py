@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from bot.blocks.start_form import ATTACH, HELD_OUT_WATCHED, NOTHING_WATCHED
-from providers.base import AUTO, Hyperparameter
+from providers.base import AUTO, Hyperparameter, Method
+from providers.capabilities import HOSTING_CAPACITY
 from workers.errors import InvalidPlan
 from workers.plans import grading
 from workers.plans.choices import Choices, TestOn
@@ -16,6 +17,7 @@ HOW_TO_ATTACH = (
     "Attach the test file to a message in this channel, ideally together with the training file. When its report is "
     "there, open this form again and choose it here."
 )
+NO_NUMBER = "This could not be read as a number."
 Values = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -42,6 +44,11 @@ def read_what_can_be(values: Values, known: Choices) -> Choices:
 def provider(values: Values, known: Choices) -> str:
     """The provider that is chosen now; the other values are those of `known`'s until the form is drawn anew."""
     return str(_plain(values).get("provider") or known.provider)
+
+
+def preset(values: Values) -> str:
+    """The preset that is chosen in the form; empty where there is none."""
+    return str(_plain(values).get("preset") or "")
 
 
 def by_block(error: InvalidPlan, view: Mapping[str, Any], *, choices: Choices) -> dict[str, str]:
@@ -72,9 +79,15 @@ def _read(plain: Mapping[str, Any], known: Choices, problems: dict[str, str]) ->
         name=str(plain.get("name") or ""),
         goal=str(plain.get("goal") or ""),
         base_model=_base_model(plain, known),
+        method=_method(plain, known),
         knobs=_knobs(plain, known, problems),
         options=_options(plain, known, problems),
     )
+
+
+def _method(plain: Mapping[str, Any], known: Choices) -> Method:
+    chosen = str(plain.get("method") or "")
+    return Method(chosen) if chosen in set(Method) else known.method
 
 
 def _base_model(plain: Mapping[str, Any], known: Choices) -> str:
@@ -92,7 +105,7 @@ def _knobs(plain: Mapping[str, Any], known: Choices, problems: dict[str, str]) -
         try:
             typed[knob.name] = value if knob.choices or value == AUTO else _number(value)
         except ValueError:
-            problems[knob.name] = "This could not be read as a number."
+            problems[knob.name] = NO_NUMBER
     return {**known.knobs, **typed}
 
 
@@ -101,6 +114,11 @@ def _options(plain: Mapping[str, Any], known: Choices, problems: dict[str, str])
     options = dict(known.options)
     if plain.get("training_tier"):
         options["training_tier"] = str(plain["training_tier"])
+    if plain.get(HOSTING_CAPACITY.name):
+        try:
+            options[HOSTING_CAPACITY.name] = _number(str(plain[HOSTING_CAPACITY.name]))
+        except ValueError:
+            problems[HOSTING_CAPACITY.name] = NO_NUMBER
     if "instance_types" in plain:
         named = [one.strip() for one in str(plain["instance_types"] or "").split(",") if one.strip()]
         options.pop("instance_types", None)

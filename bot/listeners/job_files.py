@@ -1,20 +1,22 @@
-"""Job files: the button that begins with one, and the one that writes a run's plan as one."""
+"""Files that belong to runs: job files to begin with, a run's plan as one, its model's card and figures."""
+
+import re
 
 from slack_bolt import Ack, App, BoltContext
 
-from bot.blocks import words
+from bot.blocks import job_file, words
 from bot.listeners import start
 from bot.listeners.clicks import Body, arrived, number, thread
 from bot.middleware import Desk, after_ack, tell
 from workers import job_files
 from workers.rights import Verb, require
-from workers.runs import lifecycle
+from workers.runs import lifecycle, model_card
 
 
 def register(app: App, desk: Desk) -> None:
     """Listen to these buttons."""
 
-    @app.action("start_from_job_file")
+    @app.action(re.compile(f"^(start_from_job_file$|{job_file.BEGIN_WITH})"))
     def start_from_file(ack: Ack, body: Body, context: BoltContext) -> None:
         actor = desk.people.actor(context)
         with desk.context.db.write() as session:
@@ -24,7 +26,8 @@ def register(app: App, desk: Desk) -> None:
         if new:
             with after_ack(desk, body, context):
                 with desk.context.db.read() as session:
-                    choices = job_files.choices(session, actor, number(body))
+                    provider = str(body["actions"][0]["action_id"]).partition(job_file.BEGIN_WITH)[2]
+                    choices = job_files.choices(session, actor, number(body), provider)
                 start.open_if_alive(desk, actor, body["trigger_id"], choices.dataset_id, choices=choices)
 
     @app.action("run_job_file")
@@ -36,3 +39,14 @@ def register(app: App, desk: Desk) -> None:
         ack()
         with after_ack(desk, body, context):
             tell(desk.client, context, words.note("📋 The job file is in the run's thread."), thread_ts=thread(body))
+
+    @app.action("run_model_card")
+    def as_card(ack: Ack, body: Body, context: BoltContext) -> None:
+        actor = desk.people.actor(context)
+        with desk.context.db.write() as session:
+            arrived(session, actor, body)
+            model_card.ask_for(session, lifecycle.find(session, actor, number(body)))
+        ack()
+        with after_ack(desk, body, context):
+            said = words.note("📋 The model's card and the figures of its training are in the run's thread.")
+            tell(desk.client, context, said, thread_ts=thread(body))

@@ -17,7 +17,7 @@ from bot.blocks.elements import Block
 from bot.middleware import Desk, after_ack
 from workers import inbound, job_files
 from workers.errors import InvalidPlan, UserError
-from workers.plans import cost, drafts, memory, offered, plan
+from workers.plans import cost, drafts, memory, methods, offered, plan, proposal
 from workers.plans.choices import Choices
 from workers.plans.proposal import StartForm
 from workers.rights import Actor, Verb, allowed
@@ -156,7 +156,8 @@ def _is_behind(desk: Desk, view: Mapping[str, Any], known: Choices) -> bool:
         return True
     with desk.context.db.read() as session:
         chosen = session.get(Dataset, typed.dataset_id)
-    return chosen is not None and chosen.method != known.method
+    other = known.method not in methods.of_dataset(chosen) or typed.method != known.method
+    return chosen is not None and other
 
 
 def _redraw(desk: Desk, actor: Actor, view: Mapping[str, Any], *, advanced: bool | None = None) -> None:
@@ -173,6 +174,7 @@ def _redrawn(desk: Desk, actor: Actor, view: Mapping[str, Any], *, advanced: boo
     if typed.dataset_id != known.dataset_id:  # its fields are others
         typed = replace(typed, options={name: one for name, one in typed.options.items() if name != "grader"})
     with desk.context.db.read() as session:
+        typed = proposal.with_preset(session, desk.context.settings, typed, known, start_values.preset(values))
         form = plan.redrawn(session, desk.context.settings, actor, typed, start_values.provider(values, known))
     return _drawn(desk, actor, form, channel_id, draft=draft, advanced=advanced)
 

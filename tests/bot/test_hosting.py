@@ -20,6 +20,7 @@ from workers.tables import (
     Dataset,
     Endpoint,
     EndpointStatus,
+    Evaluation,
     HostedModel,
     LeaseStatus,
     Run,
@@ -210,6 +211,37 @@ def test_any_member_may_wake_it_and_the_thread_is_told_who_did(bot, card, sandbo
     told = [said(one) for one in person.thread(CHANNEL, card) if "deployed again, which takes" in said(one)]
     assert len(told) == 1
     assert f"<@{other.id}>" in told[0]
+
+
+def test_deployed_again_with_another_capacity_and_compared_as_the_question_says(
+    bot, card, person, context, show, eventually
+):
+    with context.db.write() as session:
+        run = session.exec(select(Run)).one()
+        run.cost = {"answers": 20, "answers_dollars": 0.04}
+        where = {"team_id": TEAM_ID, "channel_id": run.channel_id, "creator_id": person.id}
+        session.add(Evaluation(**where, run_id=run.id, done=True, summary={"problem": "No quota.", "owed": True}))
+        session.add(run)
+    person.click(find(person, card, "hosted_end")[0], "hosted_end")
+    eventually(lambda: row(context).status is LeaseStatus.ENDING)
+    show()
+    (message,) = find(person, card, "endpoint_wake_with")
+    menu = next(
+        one
+        for block in message["blocks"]
+        for one in block.get("elements", ())
+        if one.get("action_id") == "endpoint_wake_with"
+    )
+    question = menu["confirm"]["text"]["text"]
+    assert question.endswith("Both models are then compared, as was planned: 20 answers, about $0.04.")
+    endpoint = row(context, Endpoint)
+    person.click(message, "endpoint_wake_with", selected_option=f"{endpoint.id}:2")
+    eventually(lambda: row(context).status is LeaseStatus.ASKED)
+    with context.db.read() as session:
+        asked = session.exec(select(HostedModel).where(HostedModel.status == LeaseStatus.ASKED)).all()
+    assert {(one.purpose, one.capacity) for one in asked} == {("tuned", 2), ("base", 2)}
+    show()
+    assert any("Both models are then compared" in said(one) for one in person.thread(CHANNEL, card))
 
 
 def test_in_the_thread_of_a_deleted_model_a_reply_is_answered_with_one_sentence(

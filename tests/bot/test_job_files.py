@@ -15,6 +15,8 @@ from workers.context import Context
 from workers.jobs import runner
 from workers.plans import job_file
 from workers.plans.choices import Choices
+from workers.run_status import RunStatus
+from workers.runs import lifecycle
 from workers.tables import Credential, Dataset, JobFile, Run, Task, TaskStatus, Upload
 
 CHANNEL = "#finetuning"
@@ -33,6 +35,7 @@ base_model: smollm2-135m-instruct
 seed: 7
 hyperparameters: {epochs: 2, learning_rate: 3e-4, lora_r: 8}
 """
+LOCAL = {"provider": "local", "base_model": "m", "method": "sft"}
 pytestmark = pytest.mark.parametrize("sandbox", [{"delivery": "http"}], indirect=True)
 
 
@@ -168,6 +171,36 @@ def test_a_runs_plan_comes_back_as_the_same_file(attach, person, context, settle
     assert again.dataset.sha256
 
 
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_models_card_and_figures_come_into_the_runs_thread(bot, person, settle, context):
+    owned = {"team_id": TEAM_ID, "channel_id": person.channel_id(CHANNEL), "creator_id": person.id}
+    with context.db.write() as session:
+        dataset = Dataset(
+            **owned,
+            name="d",
+            sha256="abc",
+            storage_key="k",
+            format="openai-chat",
+            method="sft",
+            examples=9,
+            trainable=True,
+        )
+        session.add(dataset)
+        session.flush()
+        plan = Choices(dataset_id=dataset.id or 0).to_json()
+        run = Run(**owned, name="r", status=RunStatus.READY, request_key="k", dataset_id=dataset.id, plan=plan, **LOCAL)
+        session.add(run)
+        session.flush()
+        lifecycle.redraw(session, run, urgent=True)
+    settle()
+    root = next(one for one in person.messages(CHANNEL) if "run_model_card" in json.dumps(one.get("blocks")))
+    person.click(root, "run_model_card")
+    settle()
+    files = {file["name"]: file for one in person.thread(CHANNEL, root["ts"]) for file in one.get("files") or []}
+    assert set(files) == {"model-card-1.md", "figures-1.csv"}
+    assert b"SHA-256 of the data:** abc" in person.download(files["model-card-1.md"])
+
+
 VENDORS = """finetune: 1
 name: exactly
 goal: answer yes
@@ -254,7 +287,11 @@ def test_a_provider_that_is_not_set_up_is_never_replaced_silently(attach, person
     )
     assert "nothing leaves it" not in said
     buttons = {one["action_id"]: one["text"]["text"] for block in view["blocks"] for one in block.get("elements", ())}
-    assert buttons == {"start_instead_local": "This machine", "start_instead_azure_openai": "Azure OpenAI"}
+    assert buttons == {
+        "start_instead_local": "This machine",
+        "start_instead_azure_openai": "Azure OpenAI",
+        "start_instead_autotrain": "AutoTrain on this machine",
+    }
     person.click(view, "start_instead_local")
     form = top(person, "start_form", eventually)
     said = words(form)

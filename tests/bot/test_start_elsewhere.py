@@ -141,11 +141,11 @@ def test_the_form_follows_the_provider_and_keeps_what_was_typed(bot, put, set_up
     person.command(CHANNEL, "/finetune", "start")
     form = top(person, "start_form", eventually)
     where = {one["value"]: one["description"]["text"] for one in element(form, "provider")["options"]}
-    assert list(where) == ["local", "openai", "azure_openai", "azure_ml"]
+    assert list(where) == ["local", "openai", "azure_openai", "azure_ml", "autotrain"]
     assert where["local"].startswith("private")
     assert where["openai"].startswith("the data goes to OpenAI; training from about $0.")
     assert {"lora_r", "learning_rate"} <= set(ids(form))
-    typed = {"name": {"value": "my-run"}, "goal": {"value": "be brief"}, "epochs": {"knob_local": "7"}}
+    typed = {"name": {"value": "my-run"}, "goal": {"value": "be brief"}, "epochs": {"knob_local_usual": "7"}}
     choose(person, form, "provider", "openai", typed)
     form = top(person, "start_form", eventually, shows(provider="openai", base_model=MINI))
     assert "lora_r" not in ids(form)
@@ -192,17 +192,20 @@ def test_azure_shows_its_tiers_the_hosting_and_a_price_for_each(bot, put, set_up
     assert tiers["globalStandard"] == "about $0.27 ($1.50 a million tokens)"
     assert tiers["developerTier"] == "about $0.14 ($0.75 a million tokens)"
     assert "can be hosted until 14 October 2027 only" in text(form)
-    person.submit(form, {"training_tier": "developerTier"})
+    capacity = element(form, "hosting_capacity")
+    assert (capacity["initial_value"], capacity["min_value"], capacity["max_value"]) == ("10", "1", "5000")
+    person.submit(form, {"training_tier": "developerTier", "hosting_capacity": "25"})
     plan = top(person, "confirm_start", eventually)
     assert "3 epochs × 48,000 tokens ≈ 144,000 tokens: $0.11" in text(plan)
     assert "*Hosting*: Developer tier: anywhere in the world, may be interrupted, lives 24 h." in text(plan)
     assert "no cost by the hour, each answer is billed by its tokens" in text(plan)
     assert "until Azure OpenAI ends it after 24 h" in text(plan)
+    assert "for up to 25,000 tokens a minute" in text(plan)
     assert "Training by tier: Global about $0.22 ($1.50 a million tokens) · Standard about $0.24" in text(plan)
     assert "Azure Retail Prices, 11 August 2026" in text(plan)
     person.submit(plan, {})
     run = the_run(context)
-    assert run.plan["options"] == {"training_tier": "developerTier"}
+    assert run.plan["options"] == {"training_tier": "developerTier", "hosting_capacity": 25}
     assert run.cost["hosting_dollars"] == 0
     assert run.cost["total"] == pytest.approx(run.cost["dollars"] + run.cost["answers_dollars"])
 
@@ -224,18 +227,19 @@ def test_an_api_key_of_azures_alone_trains_and_the_plan_says_what_it_does_not(bo
 def test_who_cannot_learn_so_is_refused_in_words_that_name_who_can(bot, put, set_up, person, context, eventually):
     put("pairs.jsonl", [preference(f"q{one}") for one in range(60)], method="dpo", shape="openai-preference")
     person.command(CHANNEL, "/finetune", "start")
-    form = top(person, "start_form", eventually)
-    refused = person.submit(form, {})
-    assert refused["errors"]["provider"] == (
-        "This machine does not learn from preferences (DPO). OpenAI and Azure OpenAI would: an admin adds its "
-        "credentials with /finetune keys."
-    )
+    form = top(person, "start_form", eventually, shows(provider="local"))
+    assert [one["value"] for one in element(form, "method")["options"]] == ["dpo", "orpo", "kto"]
     set_up("openai", "azure_ml")
     person.command(CHANNEL, "/finetune", "start")
-    form = top(person, "start_form", eventually, shows(provider="openai"))
+    form = top(person, "start_form", eventually, shows(provider="local"))
+    choose(person, form, "method", "orpo")
+    form = top(person, "start_form", eventually, shows(method="orpo"))
     choose(person, form, "provider", "azure_ml")
     form = top(person, "start_form", eventually, shows(provider="azure_ml"))
-    assert "does not learn from preferences (DPO). Choose OpenAI." in text(form)
+    able = "Choose this machine or OpenAI or AutoTrain on this machine."
+    assert f"does not learn from preferences (DPO). {able}".lower() in text(form).lower()
+    refused = person.submit(form, {"other_model": "m"})
+    assert "does not learn from preferences, without a reference (ORPO)" in refused["errors"]["provider"]
     choose(person, form, "provider", "openai")
     form = top(person, "start_form", eventually, shows(provider="openai"))
     person.click(form, "start_advanced")
@@ -251,6 +255,8 @@ def test_reinforcement_gets_a_grader_from_the_datasets_own_fields(bot, put, set_
     records = [{"messages": [{"role": "user", "content": f"{one} + 1?"}], "answer": str(one + 1)} for one in range(60)]
     put("sums.jsonl", records, method="rft", shape="rft")
     person.command(CHANNEL, "/finetune", "start")
+    form = top(person, "start_form", eventually, shows(provider="local"))
+    choose(person, form, "provider", "openai")
     form = top(person, "start_form", eventually, shows(provider="openai"))
     grader = json.loads(element(form, "grader")["initial_value"])
     assert grader == {
@@ -382,6 +388,8 @@ def test_what_is_left_out_and_what_is_not_watched_is_named(bot, put, set_up, per
     put("pairs.jsonl", rows, method="dpo", shape="openai-preference")
     put("val.jsonl", [preference(f"v{one}") for one in range(5)], DatasetRole.VALIDATION, "dpo", "openai-preference")
     person.command(CHANNEL, "/finetune", "start")
+    form = top(person, "start_form", eventually, shows(provider="local"))
+    choose(person, form, "provider", "openai")
     form = top(person, "start_form", eventually, shows(provider="openai"))
     person.submit(form, {"test_dataset_id": "held-out", "validation_dataset_id": "2"})
     said = text(top(person, "confirm_start", eventually))
@@ -470,3 +478,23 @@ def deliver_all(context, client):
             deliver.deliver(context, client, one)
         with context.db.read() as session:
             assert not session.exec(select(Announcement.problem).where(Announcement.problem != "")).all()
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_preset_fills_the_settings_and_a_changed_value_is_nobodys(bot, put, person, eventually):
+    put("train.jsonl", chats(60))
+    person.command(CHANNEL, "/finetune", "start")
+    form = top(person, "start_form", eventually)
+    assert element(form, "preset")["initial_option"]["value"] == "usual"
+    choose(person, form, "preset", "trl-tutorial", {"name": {"value": "sql"}})
+    form = top(person, "start_form", eventually, shows(preset="trl-tutorial"))
+    assert element(form, "lora_r")["initial_value"] == "256"
+    assert element(form, "name")["initial_value"] == "sql"
+    person.click(form, "start_advanced", values={"lora_r": {element(form, "lora_r")["action_id"]: "64"}})
+    form = top(person, "start_form", eventually, lambda view: "quantization" in ids(view))
+    assert element(form, "preset")["initial_option"]["value"] == "own"
+    assert element(form, "lora_r")["initial_value"] == "64"
+    assert element(form, "quantization")["initial_option"]["value"] == "nf4"
+    choose(person, form, "preset", "usual")
+    form = top(person, "start_form", eventually, shows(preset="usual"))
+    assert element(form, "lora_r")["initial_value"] == "16"

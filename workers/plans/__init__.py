@@ -1,6 +1,7 @@
 """A plan: what a person wants trained, from an empty form or a file to something that can start.
 
 choices     what a person chose, and how the dataset is divided by that
+methods     by which methods a dataset can be learnt, and where
 offered     where a workspace can train and on what, with prices and what is over
 proposal    the form as it is filled in, and filled anew after a change
 plan        every problem with what was chosen

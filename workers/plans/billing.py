@@ -6,9 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 from providers import prices
-from providers.capabilities import CAPABILITIES
+from providers.capabilities import CAPABILITIES, ON_THIS_MACHINE
 from providers.prices import ANY_MODEL, Price
+from workers.plans import methods
 
+NO_OFFERS = frozenset({"autotrain", "stub"})
+"""Providers that are no offer of their own: another way to train here, and the pretending one."""
 LOCAL_MODELS = {"local": ["smollm2-135m-instruct"]}
 """Models of providers whose one price is for any model."""
 
@@ -97,7 +100,7 @@ def by_provider(
     offers = [
         _offer(report, price, model, epochs, here=price.provider in set_up, seconds=(seconds or {}).get(model))
         for price in prices.prices()
-        if price.tier == prices.vendor(price.provider).tier and price.provider != "stub"
+        if price.tier == prices.vendor(price.provider).tier and price.provider not in NO_OFFERS
         for model in ([price.model] if price.model != ANY_MODEL else LOCAL_MODELS.get(price.provider, []))
     ]
     return sorted(offers, key=_rank)
@@ -121,7 +124,10 @@ def _offer(
     facts = prices.facts_of(model)
     method = str(report.get("method") or "sft")
     lacks = []
-    if method not in facts.methods or method not in CAPABILITIES[price.provider].methods:
+    possible = methods.of_kind(method, str(report.get("format") or ""))
+    own = price.provider in ON_THIS_MACHINE  # whose models have no say: every one can be trained by every method
+    known = CAPABILITIES[price.provider].methods
+    if not any(one in known and (own or one in facts.methods) for one in possible):
         lacks.append(f"does not train by the method {method}")
     if not facts.conversations and report.get("format") not in {"prompt-completion", "text"}:
         lacks.append("learns prompts and completions only")

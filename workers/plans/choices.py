@@ -9,7 +9,7 @@ from typing import Any
 
 from providers import prices
 from providers.base import AUTO, Hyperparameter, Knob, Method
-from providers.capabilities import CAPABILITIES
+from providers.capabilities import CAPABILITIES, HOSTING_CAPACITY
 from workers.dataprep import split
 
 FOLDS = 3
@@ -151,6 +151,8 @@ def option_problems(provider: str, options: Mapping[str, Any]) -> dict[str, str]
         elif name == "training_tier":
             tiers = prices.vendor(provider).tiers
             found[name] = "" if prices.tier_named(provider, value) in tiers else f"choose one of: {', '.join(tiers)}."
+        elif name == HOSTING_CAPACITY.name:
+            found[name] = _problem(HOSTING_CAPACITY, value) if isinstance(value, int | float) else "must be a number."
         elif name == "instance_types":
             listed = isinstance(value, list) and all(isinstance(one, str) and _MACHINE.fullmatch(one) for one in value)
             few = listed and len(", ".join(value)) <= MOST_TYPES_CHARACTERS

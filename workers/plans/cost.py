@@ -8,9 +8,10 @@ from sqlmodel import Session, col, select
 
 from providers import prices
 from providers.base import AUTO
+from providers.capabilities import CAPABILITIES, HOSTING_CAPACITY
 from providers.prices import Price
 from workers.dataprep import split, tokens
-from workers.plans import billing
+from workers.plans import billing, methods
 from workers.plans.billing import Count, Offer, best_fit, by_provider
 from workers.plans.choices import FOLDS, Choices, sizes
 from workers.run_status import RunStatus
@@ -101,6 +102,7 @@ def estimate(
     per_epoch = round(bill.tokens * examples / max(1, dataset.examples))
     epochs = round(choices.number("epochs") or 0) or tokens.default_epochs(examples)
     batch = choices.number("batch_size")
+    learnt = methods.learnt(dataset, choices.method, examples)
     own = per_epoch * epochs
     short_runs = FOLDS if choices.cross_checked and share == 1.0 else 0
     billed = own * FOLDS if short_runs else own  # each of the short runs learns from all parts but one
@@ -120,7 +122,7 @@ def estimate(
         examples=examples,
         held_out=held,
         epochs=epochs,
-        steps=epochs * math.ceil(examples / batch) if batch else 0,
+        steps=epochs * math.ceil(learnt / batch) if batch and not _joined(choices) else 0,
         tokens_per_epoch=per_epoch,
         billed_tokens=billed,
         seconds=_seconds(session, choices, billed),
@@ -143,6 +145,11 @@ def estimate(
     )
 
 
+def _joined(choices: Choices) -> bool:
+    """Whether a step is of examples that are joined first: how many steps there are is known when it has begun."""
+    return choices.provider in CAPABILITIES and choices.method in CAPABILITIES[choices.provider].joins_examples
+
+
 def tier_of(choices: Choices) -> str:
     """The vendor's way of training that was chosen, as prices name it; empty for the usual one."""
     chosen = choices.options.get("training_tier")
@@ -163,7 +170,14 @@ def _hosting(choices: Choices, lease: float, compared: int) -> tuple[float | Non
     from workers.hosting import hosting_estimate  # which needs runs, and so this module
 
     tier = tier_of(choices)
-    planned = hosting_estimate(choices.provider, choices.base_model, lease, training_tier=tier, compared=compared)
+    planned = hosting_estimate(
+        choices.provider,
+        choices.base_model,
+        lease,
+        training_tier=tier,
+        compared=compared,
+        capacity=choices.options.get(HOSTING_CAPACITY.name),
+    )
     if planned is None:
         return 0.0, 0.0, ""
     return planned.dollars, planned.dollars_per_hour, planned.words

@@ -8,6 +8,7 @@
     provider: openai
     base_model: gpt-4.1-mini-2025-04-14
     method: sft
+    preset: trl-tutorial             # only at provider local; what stands in hyperparameters goes before it
     hyperparameters: {epochs: 3, batch_size: auto}
     openai: {integrations: …}        # what only that vendor knows; sections of other vendors are left alone
 
@@ -18,13 +19,13 @@ AutoTrain's own files are read by `workers.plans.autotrain_file`.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import yaml
 
 from providers.base import Hyperparameter, Method
-from workers.plans import job_yaml
+from workers.plans import job_yaml, presets
 from workers.plans.choices import MOST_NAME_CHARACTERS, Choices, TestOn
 from workers.plans.job_fields import (
     PROVIDERS,
@@ -49,11 +50,22 @@ _OURS = re.compile(rf"^(?:{MARK}\s*:|task\s*:\s*[\"']?llm)".encode(), re.MULTILI
 MOST_GOAL_CHARACTERS = 300
 MOST_MODEL_CHARACTERS = 199
 HELD_OUT, NOTHING = "held-out", "nothing"
-WORDS = ("name", "goal", "provider", "base_model", "method", "seed", "dataset", "test", "validation", "hyperparameters")
+WORDS = (
+    "name", "goal", "provider", "base_model", "method", "seed", "dataset", "test", "validation", "preset",
+    "hyperparameters",
+)  # fmt: skip
 _HEAD = (
     "# A job file of Finetune Bot. Attach it to a message, ideally together with its dataset, and press\n"
     "# “Start from this file”. Values may be changed; the form shows the plan and its cost before anything starts.\n"
 )
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What the same file asks for where another provider carries it out: its settings, and what is not taken over."""
+
+    knobs: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,13 @@ class JobFilePlan:
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
+    """Other providers, by name, that the file can as well be carried out by."""
+
+    def at(self, provider: str) -> "JobFilePlan":
+        """The plan for this provider, where the file has one for it."""
+        there = self.elsewhere.get(provider)
+        return replace(self, provider=provider, knobs=there.knobs, notes=there.notes) if there is not None else self
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -90,6 +109,10 @@ class JobFilePlan:
         for key in ("dataset", "test", "validation"):
             if known.get(key) is not None:
                 known[key] = Named(**known[key])
+        others = known.get("elsewhere") or {}
+        known["elsewhere"] = {
+            name: Elsewhere(one.get("knobs") or {}, tuple(one.get("notes") or ())) for name, one in others.items()
+        }
         return cls(**{**known, "notes": tuple(data.get("notes") or ()), "problems": tuple(data.get("problems") or ())})
 
     def choices(
@@ -156,6 +179,15 @@ def read(text: bytes) -> JobFilePlan:
     return plan
 
 
+def _preset(name: str, provider: str, method: str, problems: list[str]) -> Mapping[str, Hyperparameter]:
+    """The hyperparameters of a preset; none where the file names none."""
+    there = presets.offered(provider, Method(method) if method in set(Method) else Method.SFT)
+    if name and name not in there:
+        listed = f"There are: {', '.join(there)}." if there else "Only provider local has presets."
+        problems.append(f"There is no preset “{name[:60]}” for this. {listed}")
+    return presets.PRESETS[name].knobs if name in there else {}
+
+
 def _read(data: Mapping[str, Any]) -> JobFilePlan:
     problems: list[str] = []
     if isinstance(data[MARK], bool) or data[MARK] != VERSION:
@@ -192,7 +224,10 @@ def _read(data: Mapping[str, Any]) -> JobFilePlan:
         test_on=test_on,
         validation=validation,
         watch=watch,
-        knobs=knobs_of(mapping_of(data, "hyperparameters", problems), provider, method, problems),
+        knobs={
+            **_preset(text_of(data, "preset", problems), provider, method, problems),
+            **knobs_of(mapping_of(data, "hyperparameters", problems), provider, method, problems),
+        },
         options=options_of(mapping_of(data, provider, problems), provider, problems),
         notes=tuple(notes),
         problems=tuple(problems),

@@ -32,7 +32,7 @@ class Fit:
 def fit(session: Session, settings: Settings, choices: Choices, dataset: Dataset) -> Fit | None:
     """Of a plan for this machine's own trainer; None where nothing can be said."""
     host = training_hosts.best(session)
-    model = _shape(settings, choices.base_model)
+    model = shape(settings, choices.base_model)
     if choices.provider != "local" or host is None or model is None:
         return None
     tokens, learnt = _lengths(choices, dataset.report, model)
@@ -57,7 +57,8 @@ def _problem(host: Hardware, rows: int, tokens: int) -> str:
     )
 
 
-def _shape(settings: Settings, base_model: str) -> Shape | None:
+def shape(settings: Settings, base_model: str) -> Shape | None:
+    """Of a base model of this machine; None where it is of another kind, or not here."""
     folder = Path(base_model)
     if not folder.is_absolute():
         folder = tokenizer_file.unpacked(base_model, settings.cache_folder)

@@ -8,11 +8,11 @@ from sqlmodel import Session, select
 
 from providers import prices, retirements
 from providers.base import Method
-from providers.capabilities import CAPABILITIES, ON_THIS_MACHINE
+from providers.capabilities import ON_THIS_MACHINE
 from providers.credentials import is_azure
 from providers.retirements import Notice
 from workers import clock, credentials
-from workers.plans import billing
+from workers.plans import billing, methods
 from workers.plans.billing import about, dollars
 from workers.settings import Settings
 from workers.tables import Credential, Dataset
@@ -26,6 +26,8 @@ METHODS = {
     Method.SFT: "from examples (SFT)",
     Method.DPO: "from preferences (DPO)",
     Method.KTO: "from labelled answers (KTO)",
+    Method.ORPO: "from preferences, without a reference (ORPO)",
+    Method.GRPO: "by rewards for its own answers (GRPO)",
     Method.RFT: "with a grader (RFT)",
 }
 PLAIN = {
@@ -60,7 +62,7 @@ class Offers:
 
     @property
     def method(self) -> Method:
-        """How the dataset is learnt from."""
+        """How the dataset is learnt from as a rule; `methods.at` has the others."""
         return Method(self.dataset.method) if self.dataset is not None else Method.SFT
 
     def notices(self, provider: str, base_model: str) -> tuple[Notice, ...]:
@@ -77,17 +79,22 @@ class Offers:
         return [one for one in found if not self.closed(one.provider, one.model)]
 
     def can(self, provider: str) -> bool:
-        """Whether the provider learns by the dataset's method."""
-        return self.method in CAPABILITIES[provider].methods
+        """Whether the provider learns by one of the dataset's methods."""
+        return bool(methods.at(provider, self.dataset))
 
-    def cannot(self, provider: str) -> str:
-        """That the provider does not learn by the dataset's method, and who does; empty where it does."""
-        if self.can(provider):
+    def cannot(self, provider: str, method: Method | None = None) -> str:
+        """That the provider does not learn by the method, or by none of the dataset's, and who does; else empty."""
+        if self.can(provider) if method is None else method in methods.at(provider, self.dataset):
             return ""
-        able = [name for name in ("local", *VENDORS, "autotrain") if self.can(name)]
+        able = [
+            name
+            for name in ("local", *VENDORS, "autotrain")
+            if (self.can(name) if method is None else method in methods.at(name, self.dataset))
+        ]
         here = [prices.vendor(name).text for name in able if name in self.usable]
         others = [prices.vendor(name).text for name in able if name not in self.usable]
-        said = f"{prices.vendor(provider).text} does not learn {METHODS.get(self.method, self.method)}."
+        how = METHODS.get(method or self.method, str(method or self.method))
+        said = f"{prices.vendor(provider).text} does not learn {how}."
         if here:
             return f"{said} Choose {' or '.join(here)}."
         if others:
@@ -101,6 +108,10 @@ class Offers:
         if provider in VENDORS:
             return f"{prices.vendor(provider).text} is not set up here. An admin adds its credentials: /finetune keys"
         return "This provider is not set up here."
+
+    def methods(self, provider: str) -> list[Option]:
+        """The methods by which the provider can learn the dataset, each in words; the usual one first."""
+        return [Option(one.value, one.upper(), METHODS.get(one, "")) for one in methods.at(provider, self.dataset)]
 
     def doubts(self, provider: str, base_model: str) -> list[str]:
         """What should be known before money is spent there: that a key is untried, or a model's name unknown."""

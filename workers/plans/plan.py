@@ -9,7 +9,7 @@ from providers.base import Method
 from providers.capabilities import CAPABILITIES
 from workers import datasets
 from workers.errors import InvalidPlan, UserError
-from workers.plans import grading, offered
+from workers.plans import grading, methods, offered
 from workers.plans.choices import (
     FOLDS,
     LEAST_TO_CROSS_CHECK,
@@ -41,8 +41,9 @@ def checked(session: Session, settings: Settings, actor: Actor, choices: Choices
         problems["dataset_id"] = NOT_THERE
     elif not dataset.trainable:
         problems["dataset_id"] = BROKEN
-    elif dataset.method != choices.method:
-        problems["dataset_id"] = f"This dataset is for the method {dataset.method}, not {choices.method}."
+    elif choices.method not in methods.of_dataset(dataset):
+        able = ", ".join(one.upper() for one in methods.of_dataset(dataset))
+        problems["dataset_id"] = f"This dataset is for the method {able}, not {choices.method.upper()}."
     test = _other(session, actor, dataset, choices.test_dataset_id, "test_dataset_id", problems)
     validation = _other(session, actor, dataset, choices.validation_dataset_id, "validation_dataset_id", problems)
     if test is not None and validation is not None and test.sha256 == validation.sha256:
@@ -78,7 +79,8 @@ def _where_problems(choices: Choices, offers: Offers, *, may_try: bool) -> dict[
     provider = choices.provider
     if not_here := offers.not_here(provider):
         return {"provider": not_here}
-    if offers.method == choices.method and (cannot := offers.cannot(provider)):
+    can = choices.method in methods.of_dataset(offers.dataset)
+    if can and (cannot := offers.cannot(provider, choices.method)):
         return {"provider": cannot}
     vendor = prices.vendor(provider).text
     known = CAPABILITIES[provider].options

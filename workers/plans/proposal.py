@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from sqlmodel import Session
 
 from providers import prices
-from providers.base import Hyperparameter, Method
+from providers.base import Hyperparameter
 from providers.capabilities import CAPABILITIES, ON_THIS_MACHINE
 from providers.retirements import Notice
 from workers import datasets
 from workers.errors import UserError
-from workers.plans import billing, offered
+from workers.plans import billing, memory, methods, offered, presets
 from workers.plans.choices import MOST_NAME_CHARACTERS, Choices, TestOn, sizes
 from workers.plans.offered import OTHER, Offers, Option
+from workers.plans.presets import OWN
 from workers.rights import Actor, Verb, require
 from workers.settings import Settings
 from workers.tables import Dataset, DatasetRole
@@ -32,6 +33,8 @@ class StartForm:
     providers: list[Option] = field(default_factory=list)
     base_models: list[Option] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    methods: list[Option] = field(default_factory=list)
+    """The ways in which the provider can learn from the dataset; nothing to choose where there is one only."""
     tiers: list[Option] = field(default_factory=list)
     """The vendor's ways of training, each with its price; empty where there is one only."""
     warnings: list[str] = field(default_factory=list)
@@ -40,6 +43,9 @@ class StartForm:
     """What is over and what will be, for the base model."""
     notes: list[str] = field(default_factory=list)
     """What became of another run's plan, or of a job file's."""
+    presets: list[Option] = field(default_factory=list)
+    preset: str = OWN
+    """Which of them the choices are."""
 
 
 def usable_datasets(session: Session, actor: Actor) -> list[Dataset]:
@@ -67,10 +73,11 @@ def propose(
     offers = offered.of(session, settings, actor.team_id, chosen)
     if choices is None:
         return _filled(session, actor, usable, offers, _first(settings, usable, chosen, offers))
-    if choices.method != chosen.method:
+    if choices.method not in methods.of_dataset(chosen):
+        able = " or ".join(one.upper() for one in methods.of_dataset(chosen))
         words = (
             f"This plan is for the method {choices.method.upper()}, but {chosen.name} v{chosen.version} is for "
-            f"{chosen.method.upper()}. Choose another dataset, or change the plan's method."
+            f"{able}. Choose another dataset, or change the plan's method."
         )
         return StartForm(datasets=usable, choices=None, problems=[words])
     base_model = choices.base_model or offers.first_model(choices.provider)
@@ -89,8 +96,9 @@ def redrawn(session: Session, settings: Settings, actor: Actor, typed: Choices, 
     now = typed
     if provider != typed.provider and provider in CAPABILITIES:
         now = now.moved_to(provider, offers.first_model(provider, like=typed.base_model))
-    if chosen is not None and chosen.method != now.method:
-        now = replace(now, method=Method(chosen.method))
+    possible = methods.at(now.provider, chosen) or methods.of_dataset(chosen)
+    if chosen is not None and now.method not in possible:
+        now = replace(now, method=methods.first(now.provider, chosen))
         if now.base_model not in {one.value for one in offers.base_models(now.provider)}:
             now = replace(now, base_model=offers.first_model(now.provider))
     if now.test_dataset_id == now.dataset_id:
@@ -123,11 +131,35 @@ def _filled(session: Session, actor: Actor, usable: list[Dataset], offers: Offer
         datasets=[*usable, *(one for one in older if one is not None and one not in usable)],
         choices=choices,
         providers=offers.providers(),
+        methods=offers.methods(provider),
         base_models=offers.base_models(provider),
         tiers=offers.tiers(provider, choices.base_model, tokens),
         warnings=[one for one in (offers.cannot(provider), *offers.doubts(provider, choices.base_model)) if one],
         notices=list(offers.notices(provider, choices.base_model)) if choices.base_model != OTHER else [],
+        presets=[
+            Option(name, presets.PRESETS[name].text, presets.PRESETS[name].description)
+            for name in presets.offered(provider, choices.method)
+        ],
+        preset=presets.named(choices, memory.shape(offers.settings, choices.base_model), _epochs(dataset)),
     )
+
+
+def with_preset(session: Session, settings: Settings, typed: Choices, known: Choices, name: str) -> Choices:
+    """What was typed, or where another preset was chosen than `known` is, that one's values."""
+    dataset = session.get(Dataset, known.dataset_id)
+    model = memory.shape(settings, known.base_model)
+    if typed.method is not known.method and (was := presets.named(known, model, _epochs(dataset))) != OWN:
+        return presets.apply(was, typed, model, _epochs(dataset))
+    if name not in presets.offered(known.provider, known.method) or name == presets.named(
+        known, model, _epochs(dataset)
+    ):
+        return typed
+    return presets.apply(name, typed, model, _epochs(dataset))
+
+
+def _epochs(dataset: Dataset | None) -> int:
+    """How often a dataset of this size is best read."""
+    return max(1, int((dataset.report.get("epochs") if dataset is not None else None) or 3))
 
 
 def _first(settings: Settings, usable: list[Dataset], chosen: Dataset, offers: Offers) -> Choices:
@@ -141,17 +173,19 @@ def _first(settings: Settings, usable: list[Dataset], chosen: Dataset, offers: O
         name=_free_name(chosen),
         provider=provider,
         base_model=settings.base_model if provider in ON_THIS_MACHINE else offers.first_model(provider),
-        knobs=_first_knobs(provider, chosen),
-        method=Method(chosen.method),
+        knobs=_first_knobs(settings, provider, chosen),
+        method=methods.first(provider, chosen),
     )
     few = sizes(chosen.examples, choices, settings.held_out_examples).test == 0
     return replace(choices, test_on=TestOn.NOTHING) if few and test is None else choices
 
 
-def _first_knobs(provider: str, dataset: Dataset) -> dict[str, Hyperparameter]:
-    """The epochs of the dataset's report, where the trainer has no rule of its own."""
-    chosen_by_vendor = any(one.name == "epochs" and one.can_auto for one in CAPABILITIES[provider].knobs)
-    return {} if chosen_by_vendor else {"epochs": max(1, int(dataset.report.get("epochs") or 3))}
+def _first_knobs(settings: Settings, provider: str, dataset: Dataset) -> dict[str, Hyperparameter]:
+    """What is sensible for the dataset and the model, where the trainer has no rule of its own."""
+    if any(one.name == "epochs" and one.can_auto for one in CAPABILITIES[provider].knobs):
+        return {}
+    model = memory.shape(settings, settings.base_model) if provider == "local" else None
+    return presets.usual(model, _epochs(dataset), methods.first(provider, dataset))
 
 
 def _choose(usable: list[Dataset], actor: Actor) -> Dataset | None:

@@ -20,10 +20,12 @@ from bot.blocks import (
 )
 from bot.blocks.elements import characters
 from bot.sandbox.block_kit import problems_of_blocks, problems_of_view
+from providers.base import Method
 from workers import previews
 from workers.dataprep.checks.catalogue import CATALOGUE
 from workers.dataprep.convert import TARGETS
 from workers.dataprep.example import Example, Message
+from workers.plans import methods
 from workers.plans.plan import Choices
 from workers.run_status import RunStatus
 from workers.tables import (
@@ -114,13 +116,19 @@ def test_a_good_file_is_one_line_a_verdict_and_what_to_do_next():
     ]
     assert "Best fit: smollm2-135m-instruct on this machine: $0" in said(drawn)
     assert buttons(drawn) == ["start_from_report", "preview_dataset", "convert_dataset", "dataset_menu"]
-    preferences = dataset(format="preference", method="dpo", report=report(format="preference", method="dpo"))
-    assert "Nothing that is set up here trains on it (method dpo)" in said(one(preferences))
 
 
 @pytest.mark.parametrize("method", ["dpo", "kto", "rft"])
-def test_what_nothing_here_trains_has_no_button_to_start(method):
-    row = dataset(format="x", method=method, examples=12, report=report(format="x", method=method))
+def test_every_kind_of_examples_is_trained_on_this_machine(method):
+    drawn = one(dataset(format="x", method=method, examples=12, report=report(format="x", method=method)))
+    assert "start_from_report" in buttons(drawn)
+    assert "Best fit: smollm2-135m-instruct on this machine: $0" in said(drawn)
+
+
+def test_what_nothing_here_trains_has_no_button_to_start(monkeypatch):
+    monkeypatch.setitem(methods.BY_KIND, Method.RFT, (Method.RFT,))  # as if only vendors took such prompts
+    row = dataset(format="x", method="rft", examples=12, report=report(format="x", method="rft"))
+    assert "Nothing that is set up here trains on it (method rft)" in said(one(row))
     version = dataset_report.draw_version(row, dataset(), held_out=False)
     for drawn in (one(row), version):
         assert "start_from_report" not in buttons(drawn)
@@ -129,7 +137,7 @@ def test_what_nothing_here_trains_has_no_button_to_start(method):
         assert "Ready to train" not in said(drawn) + drawn.text
         assert "No errors, but nothing here trains on it" in said(drawn)
         assert "Download converted" in said(drawn)
-    assert ("at OpenAI" in said(one(row))) == (method != "kto")
+    assert "at OpenAI" in said(one(row))
 
 
 def test_shown_elsewhere_nothing_changes_it():

@@ -40,7 +40,8 @@ def check(drawn):
 
 
 def offered(blocks):
-    return [one["text"]["text"] for block in blocks if block["type"] == "actions" for one in block["elements"]]
+    elements = [one for block in blocks if block["type"] == "actions" for one in block["elements"]]
+    return [one["text"]["text"] for one in elements if one["type"] == "button"]
 
 
 def test_what_is_hosted_says_what_it_costs_until_when_and_when_it_was_used():
@@ -50,7 +51,7 @@ def test_what_is_hosted_says_what_it_costs_until_when_and_when_it_was_used():
     assert "costs $1.70/h" in said
     assert f"until <!date^{int(SOON)}^{{date_short_pretty}} {{time}}|" in said
     assert f"(<!date^{int(SOON)}^{{ago}}|" in said
-    assert f"used <!date^{int(used)}^{{ago}}|" in said
+    assert f"· up to 1,000 tokens a minute · used <!date^{int(used)}^{{ago}}|" in said
     assert offered(drawn.blocks) == ["Keep 24 h", "Delete now", "Get an API key", "Your API keys"]
     buttons = {one["action_id"]: one for block in drawn.blocks[-2:] for one in block.get("elements", ())
                if "action_id" in one}  # fmt: skip
@@ -174,11 +175,40 @@ def test_waking_and_sleeping_without_a_price_by_the_hour(row, words, button):
     ],
 )
 def test_deploying_again_asks_first_with_the_price_the_hours_and_the_end(row, words):
-    (wake,) = hosting.buttons(target(status=EndpointStatus.ASLEEP), row)
+    wake, otherwise = hosting.buttons(target(status=EndpointStatus.ASLEEP), row)
+    assert otherwise["confirm"] == wake["confirm"]
     question = wake["confirm"]["text"]["text"]
     assert question.startswith(f"It is deployed {words}")
     assert "Unused at their end it is deleted" in question
     assert question.endswith("It can be deleted at any time.")
+
+
+def test_where_a_capacity_can_be_chosen_it_can_be_another_when_it_is_deployed_again():
+    asleep = target(status=EndpointStatus.ASLEEP)
+    (menu,) = hosting.buttons(asleep, hosted(LeaseStatus.FAILED, capacity=20))[1:]
+    shown = {one["value"]: one["text"]["text"] for one in menu["options"]}
+    assert shown["4:1"] == "up to 1,000 tokens a minute"
+    assert shown["4:20"] == "up to 20,000 tokens a minute (as before)"
+    check(hosting.asleep(asleep, hosted(LeaseStatus.FAILED, capacity=20), "why"))
+    elsewhere = target(status=EndpointStatus.ASLEEP, provider="azure_ml")
+    assert len(hosting.buttons(elsewhere, hosted(LeaseStatus.FAILED, provider="azure_ml"))) == 1
+    assert "tokens a minute" not in hosting.line(hosted(provider="azure_ml"))
+
+
+def test_what_is_compared_once_it_is_deployed_again_is_in_the_question_with_its_price():
+    asleep = target(status=EndpointStatus.ASLEEP)
+    owed = (
+        "Both models are then compared, as was planned: 1,000 answers, price unknown; the base model is hosted "
+        "meanwhile."
+    )
+    row = hosted(LeaseStatus.FAILED, price_per_hour=1234.56, lease_hours=1234.5)
+    wake, otherwise = hosting.buttons(asleep, row, owed=owed)
+    for one in (wake, otherwise):
+        assert one["confirm"]["text"]["text"].endswith(owed)  # Slack takes 300 characters
+    view = home.draw([], [], [(asleep, row)], owed={4: owed})
+    assert json.dumps(owed)[1:-1] in json.dumps(view)
+    assert problems_of_view(view) == []
+    assert hosting.waking(asleep, hosted(LeaseStatus.ASKED), owed).text.endswith(owed)
 
 
 def test_who_has_had_it_deployed_again():

@@ -73,13 +73,17 @@ def test_steps_are_told_as_far_as_they_are_known():
         (RunStatus.TRAINING, {"pause_requested": True}, ["run_resume", "run_cancel"]),
         (RunStatus.PAUSED, {"pause_requested": True}, ["run_resume", "run_cancel"]),
         (RunStatus.CANCELLING, {}, []),
-        (RunStatus.READY, {}, ["run_job_file"]),
+        (RunStatus.READY, {}, ["run_job_file", "run_model_card"]),
         (
             RunStatus.READY,
             {"tuned_model": "ft:x", "progress": {"checkpoints": 2}},
-            ["run_checkpoints", "run_job_file", "run_more"],
+            ["run_checkpoints", "run_job_file", "run_model_card", "run_more"],
         ),
-        (RunStatus.READY, {"tuned_model": "ft:x", "progress": {"deleting_model": True}}, ["run_job_file"]),
+        (
+            RunStatus.READY,
+            {"tuned_model": "ft:x", "progress": {"deleting_model": True}},
+            ["run_job_file", "run_model_card"],
+        ),
         (RunStatus.CANCELLED, {"tuned_model": "ft:x"}, ["run_job_file", "run_more"]),
     ],
 )

@@ -212,6 +212,12 @@ def test_options_of_a_vendor():
         "instance_types": ["Standard_A", "Standard_B"],
     }
     assert start_values.read({"instance_types": {"a": {"value": None}}}, known).options == {"job_tier": "spot"}
+    azure = Choices(dataset_id=1, provider="azure_openai", options={"hosting_capacity": 5})
+    assert start_values.read({"hosting_capacity": {"a": {"value": "20"}}}, azure).options == {"hosting_capacity": 20}
+    assert start_values.read({"hosting_capacity": {"a": {"value": None}}}, azure).options == {"hosting_capacity": 5}
+    with pytest.raises(InvalidPlan) as refused:
+        start_values.read({"hosting_capacity": {"a": {"value": "many"}}}, azure)
+    assert set(refused.value.problems) == {"hosting_capacity"}
     tier = {"training_tier": {"a": {"selected_option": {"value": "developerTier"}}}}
     assert start_values.read(tier, replace(known, provider="azure_openai")).options["training_tier"] == "developerTier"
 
@@ -354,3 +360,19 @@ def test_a_number_field_shows_the_number_as_it_is(rate):
     assert problems_of_view(view) == []
     (block,) = (one for one in view["blocks"] if one.get("block_id") == "learning_rate")
     assert float(block["element"]["initial_value"]) == rate
+
+
+def test_of_several_methods_one_is_chosen_and_another_draws_the_form_anew():
+    ways = [Option("dpo", "DPO", "from preferences"), Option("orpo", "ORPO")]
+    shown = replace(remote("local", Method.DPO, base_model="m"), methods=ways)
+    view = start_form.draw(shown, "C1")
+    assert problems_of_view(view) == []
+    (block,) = [one for one in view["blocks"] if one.get("block_id") == "method"]
+    assert block["dispatch_action"]
+    assert block["element"]["action_id"].startswith(start_form.REDRAW)
+    assert block["element"]["initial_option"]["value"] == "dpo"
+    typed = start_values.read_what_can_be({"method": {"x": {"selected_option": {"value": "orpo"}}}}, shown.choices)
+    assert typed.method is Method.ORPO
+    assert start_values.read_what_can_be({"method": {"x": {"value": "magic"}}}, shown.choices).method is Method.DPO
+    alone = start_form.draw(replace(shown, methods=ways[:1]), "C1")
+    assert not [one for one in alone["blocks"] if one.get("block_id") == "method"]

@@ -60,9 +60,11 @@ def test_what_does_not_fit_says_why():
     assert not nano.fits
     assert nano.words.endswith("wants at least 10 examples")
     local = offers["local", "smollm2-135m-instruct"]
-    assert not local.fits
-    assert "does not train by the method dpo" in local.words
-    assert cost.best_fit(list(offers.values())) is None
+    assert local.fits
+    assert cost.best_fit(list(offers.values())) == local
+    kto = {(one.provider, one.model): one for one in cost.by_provider({**REPORT, "method": "kto"})}
+    assert "does not train by the method kto" in kto["openai", "gpt-4.1-nano-2025-04-14"].words
+    assert kto["local", "smollm2-135m-instruct"].fits
     base = next(one for one in cost.by_provider(REPORT) if one.model == "davinci-002")
     assert "prompts and completions only" in base.words
     hourly = next(one for one in cost.by_provider({**REPORT, "method": "rft"}) if one.model.startswith("o4-mini"))

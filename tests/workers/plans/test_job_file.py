@@ -39,6 +39,20 @@ params:
   scheduler: linear
 hub: {username: me, token: "${HF_TOKEN}", push_to_hub: true}
 """
+SETTINGS = """  scheduler: cosine
+  gradient_accumulation: 4
+  block_size: 512
+  lora_alpha: 24
+  lora_dropout: 0.1
+  warmup_ratio: 0.2
+  target_modules: all-linear
+  mixed_precision: bf16
+  optimizer: paged_adamw_8bit
+  unsloth: true
+  merge_adapter: false
+  auto_find_batch_size: false
+  padding: right
+"""
 
 
 def rows():
@@ -123,6 +137,17 @@ def test_options_are_the_vendors_own_section():
     assert job_file.read(written.encode()).options == choices.options
 
 
+def test_a_hosting_capacity_is_written_and_read_back():
+    choices = Choices(
+        dataset_id=1, name="x", provider="azure_openai", base_model="gpt-4.1-nano-2025-04-14",
+        options={"training_tier": "developerTier", "hosting_capacity": 25},
+    )  # fmt: skip
+    written = job_file.write(run_of(choices), rows())
+    assert yaml.safe_load(written)["azure_openai"]["hosting_capacity"] == 25
+    read = job_file.read(written.encode())
+    assert (read.problems, read.options) == ((), choices.options)
+
+
 def test_numbers_without_a_dot_are_numbers():
     plan = job_file.read(b"finetune: 1\nname: x\ndataset: a.jsonl\nhyperparameters: {learning_rate: 5e-4, epochs: 2}")
     assert plan.problems == ()
@@ -185,10 +210,36 @@ def test_an_autotrain_file_is_a_plan_and_says_what_is_left_out():
     assert (plan.name, plan.method, plan.provider) == ("recipes-sft", "sft", "local")
     assert plan.dataset == Named(name="recipes.jsonl")
     assert plan.watch == "held-out"
-    assert plan.knobs == {"epochs": 2, "batch_size": 1, "learning_rate": 3e-5, "lora_r": 8}
+    theirs = {"epochs": 2, "batch_size": 1, "learning_rate": 3e-5, "lora_r": 8}
+    assert plan.knobs == {**theirs, "quantization": "nf4", "scheduler": "linear"}
     said = "\n".join(plan.notes)
-    for words in ("AutoTrain", "push_to_hub", "int4", "params.scheduler", "columns"):
+    for words in ("AutoTrain", "push_to_hub", "columns"):
         assert words in said
+
+
+def test_an_autotrain_file_can_be_carried_out_by_autotrain_itself():
+    text = AUTOTRAIN.replace("  scheduler: linear\n", SETTINGS)
+    plan = job_file.read(text.encode())
+    assert plan.problems == ()
+    theirs = plan.at("autotrain")
+    assert (theirs.provider, theirs.base_model) == ("autotrain", "smollm2-135m-instruct")
+    assert theirs.knobs == {
+        "epochs": 2, "batch_size": 1, "learning_rate": 3e-5, "lora_r": 8, "lora_alpha": 24, "lora_dropout": 0.1,
+        "quantization": "nf4", "gradient_accumulation": 4, "max_length": 512, "warmup_ratio": 0.2, "precision": "bf16",
+        "scheduler": "cosine", "target_modules": "all-linear",
+    }  # fmt: skip
+    assert theirs.choices(1, test_id=None, validation_id=None).knob_problems() == {}
+    said = "\n".join(theirs.notes)
+    for words in ("“params.optimizer: paged_adamw_8bit” is not taken over: there is no such value", "“params.unsloth”"):
+        assert words in said
+    for name in ("params.merge_adapter", "params.peft", "params.padding", "params.auto_find_batch_size"):
+        assert name not in said
+    assert plan.at("openai") == plan
+    assert JobFilePlan.from_json(plan.to_json()) == plan
+
+
+def test_what_autotrain_does_not_learn_here_has_no_button_for_it():
+    assert job_file.read(AUTOTRAIN.replace("llm-sft", "llm-orpo").encode()).elsewhere == {}
 
 
 @pytest.mark.parametrize(
@@ -197,6 +248,8 @@ def test_an_autotrain_file_is_a_plan_and_says_what_is_left_out():
         ("task: llm-sft", "task: image-classification", "llm-sft, llm-dpo, llm-orpo"),
         ("backend: local", "backend: spaces-a10g-large", "at somebody's cost"),
         ("epochs: 2", "epochs: 900", "between 1 and 50"),
+        ("path: data/recipes.jsonl", "path: https://example.org/x", "“data.path” is an address"),
+        ("HuggingFaceTB/SmolLM2-135M-Instruct", "https://example.org/model", "“base_model” is an address"),
         ('hub: {username: me, token: "${HF_TOKEN}", push_to_hub: true}', "hub: [1]", "“hub” must have names"),
     ],
 )
@@ -218,7 +271,10 @@ def test_the_examples_are_job_files(path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("provider: stub", "There is no provider “stub”. Choose one of: azure_ml, azure_openai, local, openai."),
+        (
+            "provider: stub",
+            "There is no provider “stub”. Choose one of: autotrain, azure_ml, azure_openai, local, openai.",
+        ),
         ("name: 1.5", "“name” must be a text; put it in quotes"),
         (f"name: {'x' * 41}", "“name” has 41 characters; at most 40"),
         (f"goal: {'x' * 301}", "“goal” has 301 characters; at most 300"),
@@ -244,6 +300,11 @@ def test_what_the_form_could_not_show_is_a_problem_of_the_file(line, words):
     [
         ("azure_openai", "{training_tier: cheap}", "“training_tier”: choose one of: globalStandard"),
         ("azure_openai", "{training_tier: [standard]}", "“training_tier”: choose one of"),
+        ("azure_openai", "{hosting_capacity: 0}", "“hosting_capacity”: Must be between 1 and 5000"),
+        ("azure_openai", "{hosting_capacity: 2.5}", "“hosting_capacity”: Must be a whole number"),
+        ("azure_openai", "{hosting_capacity: true}", "“hosting_capacity”: Must be a number"),
+        ("azure_openai", "{hosting_capacity: many}", "“hosting_capacity”: must be a number"),
+        ("openai", "{hosting_capacity: 5}", "“hosting_capacity”: no such option"),
         ("azure_ml", "{instance_types: Standard_A}", "“instance_types”: must be a list of names"),
         ("azure_ml", "{instance_types: ['a, b']}", "“instance_types”: must be a list of names"),
         ("azure_ml", "{instance_types: []}", "“instance_types”: must be a list of names"),
@@ -287,3 +348,14 @@ def test_a_broken_file_that_is_meant_as_one_is_known_by_its_keys_wherever_they_s
     with pytest.raises(NoJobFile) as caught:
         job_file.read(text.encode())
     assert caught.value.looks_like_one is is_meant
+
+
+def test_a_preset_is_its_hyperparameters_and_what_is_written_goes_before_it():
+    plan = job_file.read(b"finetune: 1\nprovider: local\npreset: trl-tutorial\nhyperparameters: {lora_r: 64}\n")
+    assert plan.problems == ()
+    assert (plan.knobs["lora_r"], plan.knobs["lora_alpha"], plan.knobs["quantization"]) == (64, 128, "nf4")
+
+
+@pytest.mark.parametrize("where", ["provider: openai\npreset: trl-tutorial", "preset: nonsense"])
+def test_a_preset_that_is_none_is_a_problem(where):
+    assert "There is no preset" in job_file.read(f"finetune: 1\n{where}\n".encode()).problems[0]

@@ -39,8 +39,10 @@ def offers(db):
 
 
 def test_only_what_has_credentials_that_were_not_refused(offers):
-    assert [one.value for one in offers().providers()] == ["local"]
-    assert [one.value for one in offers("openai", "azure_ml").providers()] == ["local", "openai", "azure_ml"]
+    assert [one.value for one in offers().providers()] == ["local", "autotrain"]
+    assert [one.value for one in offers("openai", "azure_ml").providers()] == [
+        "local", "openai", "azure_ml", "autotrain",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
@@ -75,13 +77,21 @@ def test_the_same_model_elsewhere_is_taken(offers):
 def test_by_method_and_by_shape(offers):
     found = offers("openai", row=dataset("rft", "rft"))
     assert [one.value for one in found.base_models("openai")] == ["o4-mini-2025-04-16", offered.OTHER]
-    assert found.first_provider() == "openai"
+    assert found.first_provider() == "local"
     assert found.method is Method.RFT
+    assert [one.value for one in found.methods("local")] == ["grpo"]
+    assert [one.value for one in found.methods("openai")] == ["rft"]
     prompts = offers(row=dataset("sft", "prompt-completion"))
     assert "davinci-002" in [one.value for one in prompts.base_models("openai")]
     kto = offers(row=dataset("kto", "kto"))
-    assert "No provider that is known here does" in kto.cannot("local")
+    assert not kto.cannot("local")
+    assert "does not learn from labelled answers (KTO). Choose This machine" in kto.cannot("openai")
     assert kto.first_provider() == "local"
+    pairs = offers(row=dataset("dpo", "preference"))
+    assert [one.value for one in pairs.methods("local")] == ["dpo", "orpo", "kto"]
+    assert [one.value for one in pairs.methods("openai")] == ["dpo"]
+    assert "OpenAI does not learn from preferences, without a reference (ORPO)" in pairs.cannot("openai", Method.ORPO)
+    assert [one.value for one in offers(row=dataset("sft", "text")).methods("local")] == ["sft"]
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)

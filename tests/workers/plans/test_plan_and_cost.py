@@ -304,6 +304,7 @@ def vendor(db, provider="openai", **values):
         ("azure_openai", {"options": {"training_tier": "gold"}}, "training_tier"),
         ("azure_openai", {"options": {"training_tier": ["standard"]}}, "training_tier"),
         ("azure_openai", {"options": {"training_tier": 7}}, "training_tier"),
+        ("azure_openai", {"options": {"hosting_capacity": 5001}}, "hosting_capacity"),
         ("openai", {"options": {"grader": {"type": "x"}}}, "grader"),
         ("openai", {"knobs": {"lora_r": 8}}, "lora_r"),
         ("openai", {"knobs": {"epochs": float("nan")}}, "epochs"),

@@ -76,7 +76,12 @@ def test_each_part_and_the_whole_and_how_it_differs_from_the_plan(db):
         ({"options": {"training_tier": "developerTier"}, "provider": "azure_openai", "cost": {}}, 2.5, "$2.50"),
         ({"cost": {"dollars": 5.1}}, 5.0, "training as estimated"),
         ({"base_model": "gpt-9"}, None, "cost not known as a whole: training not known (1,000,000 tokens)"),
-        ({"progress": {}}, None, "cost not known as a whole: training not known"),
+        (
+            {"progress": {}, "provider": "azure_ml", "base_model": "Ministral-3B", "cost": {"dollars": 0.04}},
+            None,
+            "training not known (Azure Machine Learning does not say how many tokens it has trained); training was est",
+        ),
+        ({"base_model": "gpt-9", "progress": {}}, None, "training not known; training was estimated at $4.00"),
         ({"progress": {"trained_tokens": float("inf")}}, None, "not known"),
         ({"base_model": "o4-mini-2025-04-16", "cost": {}}, 100.0, "$100.00"),
         ({"base_model": "o4-mini-2025-04-16", "trained_at": None}, None, "not known"),

@@ -56,14 +56,16 @@ def test_everywhere_else_that_learns_so_with_the_price(db):
         set_up(session, "openai", "azure_openai", "azure_ml")
         offers = rehome.offers_of(session, SETTINGS, run)
     assert [(one.provider, one.base_model) for one in offers] == [
-        ("local", "smollm2-135m-instruct"), ("azure_openai", MINI), ("azure_ml", "Ministral-3B")
+        ("local", "smollm2-135m-instruct"), ("azure_openai", MINI), ("azure_ml", "Ministral-3B"),
+        ("autotrain", "smollm2-135m-instruct"),
     ]  # fmt: skip
     assert offers[0].label == "Train SmolLM2 135M here, free"
     assert offers[1].label == f"gpt-4.1-mini at Azure OpenAI, about ${offers[1].dollars:,.2f}"
     assert offers[2].label.startswith("Ministral-3B at Azure Machine Learning, ")
     assert offers[1].dollars > 1.2
     assert offers[1].value == f"{run.id}:azure_openai"
-    assert len({one.action_id for one in offers}) == 3
+    assert offers[3].label == "Train SmolLM2 135M here with AutoTrain, free"
+    assert len({one.action_id for one in offers}) == buttons.MOST_BUTTONS
     assert problems_of_blocks(buttons.buttons(offers)) == []
     assert problems_of_blocks(buttons.retiring(run, {"words": "it ends <!here>"}, []).blocks) == []
 
@@ -71,7 +73,7 @@ def test_everywhere_else_that_learns_so_with_the_price(db):
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_where_there_is_nothing_to_offer(db):
     with db.write() as session:
-        pairs = add(session, method="dpo")
+        pairs = add(session, method="kto", provider="local")
         assert rehome.offers_of(session, SETTINGS, pairs) == []
         part = add(session, request_key="k2", plan={"test_on": TestOn.CROSS_CHECK})
         part.plan = {**part.plan, "part": division.part_json(0, pairs)}
@@ -93,8 +95,8 @@ def test_what_has_closed_is_no_offer(db):
         set_up(session, "openai")
         there = rehome.offers_of(session, SETTINGS, run)
         after = rehome.offers_of(session, Settings(today="2027-02-01"), run)
-    assert [one.provider for one in there] == ["openai"]
-    assert after == []
+    assert [one.provider for one in there] == ["openai", "autotrain"]
+    assert [one.provider for one in after] == ["autotrain"]
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
@@ -147,9 +149,9 @@ EXAMPLES = [Example((Message("user", f"q{one}"), Message("assistant", f"answer {
 def both(db):
     """A run and the one that repeats it, with these answers of their tuned models."""
 
-    def make(before, after, **plan):
+    def make(before, after, status=RunStatus.READY, **plan):
         with db.write() as session:
-            first = add(session, status=RunStatus.READY, model_name="ft:first")
+            first = add(session, status=status, model_name="ft:first")
             second = add(
                 session, request_key="k2", provider="local", base_model="base", model_name="tuned", plan=plan
             )  # fmt: skip
@@ -173,13 +175,24 @@ RIGHT = [one.answer for one in EXAMPLES]
 
 def test_it_is_compared_with_the_run_that_it_repeats(both):
     summary, first, second = both(["wrong"] * 12, RIGHT)
-    assert f"Beside run {first.id} (OpenAI, {MINI}) on the same 12 examples" in summary["words"]
-    assert "this one is better" in summary["words"]
+    assert f"Beside run {first.id} (OpenAI, {MINI}), as it answered the same 12 examples" in summary["words"]
+    assert "0.00 there, 1.00 here; this one is better" in summary["words"]
     assert summary["original"]["scores"][summary["main"]] == 0.0
     drawn = evaluation_block.draw(second, summary)
     assert problems_of_blocks(drawn.blocks) == []
     (table,) = [one for one in drawn.blocks if one["type"] == "table"]
     assert table["rows"][0][3]["text"] == f"Run {first.id} (OpenAI)"
+    sections = [one["text"]["text"] for one in drawn.blocks if one["type"] == "section"]
+    assert f"*Its best* (score 0.00 → 1.00; Run {first.id} (OpenAI): 0.00)\nq0" in sections
+    answers = (
+        "*Tuned*",
+        "```answer 0```",
+        f"*Run {first.id} (OpenAI)*",
+        "```wrong```",
+        "*Reference*",
+        "```answer 0```",
+    )
+    assert "\n".join(answers) in sections[2]
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
@@ -189,11 +202,23 @@ def test_no_difference_is_said_so(both, before, words):
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(("before", "plan"), [(RIGHT[:5], {}), ([], {}), (RIGHT, {"seed": 8})])
-def test_without_the_same_examples_nothing_is_compared(both, before, plan):
-    summary, _, _ = both(before, RIGHT, **plan)
+@pytest.mark.parametrize(
+    ("before", "status", "plan", "why"),
+    [
+        (RIGHT[:5], RunStatus.READY, {}, "its answers to these examples are not there"),
+        ([], RunStatus.READY, {}, "its own comparison did not come to its end"),
+        ([], RunStatus.FAILED, {}, "it never came to a model that could have answered"),
+        (RIGHT, RunStatus.READY, {"seed": 8}, "data, split or test are no longer the same"),
+    ],
+)
+def test_what_cannot_be_set_side_by_side_says_why(both, before, status, plan, why):
+    summary, first, second = both(before, RIGHT, status=status, **plan)
+    assert f"Not set beside run {first.id} (OpenAI, {MINI}): " in summary["words"]
+    assert why in summary["words"]
     assert "original" not in summary
-    assert "Beside run" not in summary["words"]
+    drawn = evaluation_block.draw(second, summary)
+    assert problems_of_blocks(drawn.blocks) == []
+    assert f"Run {first.id} (OpenAI)" not in str(drawn.blocks)
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
