@@ -1,4 +1,4 @@
-"""python -m benchmarks [dataset] [acks] [remote] [demo]      (all, unless named)
+"""python -m benchmarks [dataset] [acks] [remote] [training] [demo]      (all, unless named)
 
 Each prints one line of JSON with its figures and the ratio to its baseline, and whether the ratio is good enough.
 """
@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import acks, dataset, demo, remote
+from benchmarks import acks, dataset, demo, remote, training
 
 ALL: dict[str, Callable[[], dict[str, Any]]] = {
     "dataset": dataset.measure,
     "acks": acks.measure,
     "remote": remote.measure,
+    "training": training.measure,
     "demo": demo.measure,
 }
 

@@ -164,7 +164,7 @@ def _prices(day: date) -> Line:
 
 def _endings(day: date) -> Iterator[Line]:
     """What vendors have ended for some, and what they end soon."""
-    told: dict[tuple[str, str], set[str]] = {}
+    told: dict[tuple[str, str, str], set[str]] = {}
     known: dict[str, set[str]] = {}
     for price in prices.prices():
         known.setdefault(price.provider, set()).add(price.model)

@@ -17,6 +17,7 @@ from sqlmodel import col, select
 from bot import client as slack_client
 from bot import escape
 from bot.blocks import answer as blocks
+from bot.blocks.elements import Drawn
 from bot.deliver import EVENT_TYPE
 from providers.base import ChatChunk
 from providers.errors import ProviderError
@@ -53,6 +54,7 @@ class Writing:
         self._harmless = escape.MarkdownStream()
         self._unsent = ""
         self._sent_at = 0.0
+        self._waiting = ""
         self.ts = ts
         self.text = ""
         if ts:
@@ -71,16 +73,37 @@ class Writing:
             )
         except SlackApiError as error:
             log.info("no_stream", problem=error.response.get("error"))
-            self._stream = False
-            drawn = blocks.draw("")
-            made = self._client.chat_postMessage(
-                channel=turn.channel_id,
-                thread_ts=self._thread_ts,
-                text=drawn.text,
-                blocks=drawn.blocks,
-                unfurl_links=False,
-                unfurl_media=False,
-            )
+            self._post(blocks.draw(""))
+        else:
+            self.ts = str(made["ts"])
+
+    def wait(self, stage: str) -> None:
+        """Say what is done before the answer can begin: in the thread's status, which Slack takes away with the first
+        message, or else in the message that becomes the answer.
+        """
+        if stage == self._waiting and self.ts:
+            return
+        self._waiting = stage
+        if self.ts or not _say_status(self._client, self._turn, self._thread_ts, f"is {stage} …"):
+            drawn = blocks.waiting(stage)
+            if self.ts:
+                self._client.chat_update(
+                    channel=self._turn.channel_id, ts=self.ts, text=drawn.text, blocks=drawn.blocks
+                )
+            else:
+                self._post(drawn)
+
+    def _post(self, drawn: Drawn) -> None:
+        """Make the message as one that is edited."""
+        self._stream = False
+        made = self._client.chat_postMessage(
+            channel=self._turn.channel_id,
+            thread_ts=self._thread_ts,
+            text=drawn.text,
+            blocks=drawn.blocks,
+            unfurl_links=False,
+            unfurl_media=False,
+        )
         self.ts = str(made["ts"])
 
     def write(self, text: str) -> None:
@@ -178,11 +201,14 @@ def answer(context: Context, lease: Lease) -> None:
         ts = turn.answer_ts or (_begun_before(context, client, turn, thread) if lease.task.attempt > 1 else "")
         writing = Writing(client, turn, thread.thread_ts, ts)
         if not ts:
-            _think(client, turn, thread)
+            _say_status(client, turn, thread.thread_ts, "is thinking …")
         with closing(cast("Any", chat.answer(context, turn.id or 0))) as chunks, writing.closed_if_broken():
             last, status = _write(lease, writing, turn, chunks)
     except ProviderError as error:
         if error.retryable and _is_young(turn):
+            if not turn.answer_ts:
+                with suppress(SlackClientError, OSError):
+                    _say_status(client, turn, thread.thread_ts, "is waiting for the model …")
             raise RetryLater(error.user_message, error.retry_after or AGAIN_SECONDS) from error
         _failed(lease, turn, thread, error.user_message)
         return
@@ -209,9 +235,11 @@ def _write(lease: Lease, writing: Writing, turn: ChatTurn, chunks: Iterator[Chat
             lease.check()
             if lease.stopping.is_set():
                 raise RetryLater("this process is stopping", 0.0)
-            if not writing.ts:
+            if chunk.stage:
+                writing.wait(chunk.stage)
+            elif not writing.ts:
                 writing.begin()
-            if turn.answer_ts != writing.ts:
+            if writing.ts and turn.answer_ts != writing.ts:
                 with lease.write() as session:
                     row = session.get_one(ChatTurn, turn.id)
                     row.answer_ts, row.status = writing.ts, TurnStatus.STREAMING
@@ -226,12 +254,14 @@ def _write(lease: Lease, writing: Writing, turn: ChatTurn, chunks: Iterator[Chat
     return last, TurnStatus.DONE
 
 
-def _think(client: WebClient, turn: ChatTurn, thread: ChatThread) -> None:
-    """Say that an answer is coming, where Slack shows such a thing."""
-    with suppress(SlackApiError):
-        client.assistant_threads_setStatus(
-            channel_id=turn.channel_id, thread_ts=thread.thread_ts, status="is thinking…"
-        )
+def _say_status(client: WebClient, turn: ChatTurn, thread_ts: str, status: str) -> bool:
+    """Say what we are doing at the end of the thread; False where Slack shows no such thing."""
+    try:
+        client.assistant_threads_setStatus(channel_id=turn.channel_id, thread_ts=thread_ts, status=status)
+    except SlackApiError as error:
+        log.info("no_status", problem=error.response.get("error"))
+        return False
+    return True
 
 
 def _begun_before(context: Context, client: WebClient, turn: ChatTurn, thread: ChatThread) -> str:

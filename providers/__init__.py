@@ -9,5 +9,6 @@ openai/         OpenAI                                       azure_openai/, azur
 _openai_api/    what OpenAI and Azure OpenAI share           _azure/       what Azure's two share
 _openai_compatible  chat with any server of that protocol
 stub            a deterministic provider for tests and for trying the flow
+autotrain/      Hugging Face's AutoTrain on this machine, with libraries of its own
 local/          training and serving on this machine: the only place that knows torch
 """

@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from providers._openai_api import answers, models
 from providers._openai_api.errors import BROKE_OFF, Vendor, translate, translated
 from providers.base import ChatChunk, ChatMessage, ChatRequest
-from providers.errors import InvalidRequest, Unavailable
+from providers.errors import InvalidRequest, NotFound, Unavailable
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0
@@ -33,8 +33,17 @@ class _Style:
     temperature: bool = True
 
     def parameters(self, request: ChatRequest) -> dict[str, Any]:
-        """The call's, beside the messages."""
-        return {self.limit: request.max_tokens} | ({"temperature": request.temperature} if self.temperature else {})
+        """The call's, beside the messages; what is as usual is not said."""
+        said: dict[str, Any] = {self.limit: request.max_tokens}
+        if self.temperature:
+            said["temperature"] = request.temperature
+        if request.top_p != 1.0:
+            said["top_p"] = request.top_p
+        if request.stop:
+            said["stop"] = list(request.stop)
+        if request.seed is not None:
+            said["seed"] = request.seed
+        return said
 
     def without(self, parameter: str | None) -> "_Style":
         """The style for a model that does not take this parameter; the same one where it has no other."""
@@ -58,11 +67,14 @@ class OpenAICompatibleChat:
         name: str = "The model server",
         client: OpenAI | None = None,
         vendor: Vendor | None = None,
+        own: bool = False,
     ) -> None:
         """`name` is how the server is called in messages to people.
 
-        A vendor's room passes its own `client` and `vendor` in stead of the others.
+        A vendor's room passes its own `client` and `vendor` in stead of the others. `own`: this installation's
+        server, which is told who asks, and tells what it does before it answers.
         """
+        self._own = own
         self._vendor = vendor or Vendor(name, secrets=(api_key,) if api_key != "none" else ())
         self._client = (client or OpenAI(base_url=base_url, api_key=api_key)).with_options(
             max_retries=0, timeout=httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
@@ -73,8 +85,10 @@ class OpenAICompatibleChat:
         """Yield the answer piece by piece; closing the iterator closes the connection."""
         reason, prompt_tokens, completion_tokens = None, None, None
         with translated(self._vendor), self._ask(request) as answer:
-            for event in answer:
+            for event in self._events(answer):
                 text, reason = _read(event, reason)
+                if self._own and (stage := (event.model_extra or {}).get("stage")):
+                    yield ChatChunk(stage=str(stage)[:100])
                 if event.usage is not None:
                     prompt_tokens, completion_tokens = event.usage.prompt_tokens, event.usage.completion_tokens
                 if text:
@@ -91,6 +105,21 @@ class OpenAICompatibleChat:
         """Close the kept connections."""
         self._client.close()
 
+    def _events(self, answer: Stream[ChatCompletionChunk]) -> Iterator[ChatCompletionChunk]:
+        """The answer's events. Our own server says in the middle of a stream what it would have said with a status."""
+        try:
+            yield from answer
+        except openai.APIError as error:
+            body = error.body if self._own and isinstance(error.body, dict) else {}
+            words = self._vendor.clean(body.get("message"))
+            if words and body.get("code") == "model_not_found":
+                raise NotFound(words) from None
+            if words and body.get("type") == "invalid_request_error":
+                raise InvalidRequest(words) from None
+            if words and body.get("code") == "unavailable":
+                raise Unavailable(words) from None
+            raise
+
     @contextmanager
     def _ask(self, request: ChatRequest) -> Iterator[Stream[ChatCompletionChunk]]:
         """Begin an answer. A parameter that the model does not take is left out from then on."""
@@ -105,6 +134,7 @@ class OpenAICompatibleChat:
                     stream=True,
                     stream_options={"include_usage": True},
                     **style.parameters(request),
+                    **self._for_own(request),
                 )
             except openai.BadRequestError as error:
                 style = style.without(error.param) if error.code in _NOT_TAKEN else style
@@ -119,6 +149,12 @@ class OpenAICompatibleChat:
             self._styles[request.model] = style
         with answer:
             yield answer
+
+
+    def _for_own(self, request: ChatRequest) -> dict[str, Any]:
+        if not self._own:
+            return {}
+        return {"extra_headers": {"X-Finetune-Bot-Stages": "1"}, **({"user": request.user} if request.user else {})}
 
 
 def _style(model: str) -> _Style:

@@ -30,6 +30,21 @@ class Method(StrEnum):
     RFT = "rft"  # a vendor's reinforcement fine-tuning with a grader
 
 
+FIGURES: Mapping[str, str] = {
+    "preference_accuracy": "Wanted answer preferred",
+    "reward_margin": "Margin of the wanted answer",
+    "reward": "Reward",
+    "reward_spread": "Spread of the reward",
+    "answer_tokens": "Tokens an answer",
+    "cut_answers": "Answers that did not end",
+    "validation_preference_accuracy": "Wanted answer preferred, validation",
+    "validation_reward_margin": "Margin of the wanted answer, validation",
+    "validation_reward": "Reward, validation",
+    "validation_answer_tokens": "Tokens an answer, validation",
+}
+"""What `MetricPoint.figures` may have beside the loss, and how each is called. Shares are from 0 to 1."""
+
+
 class ProviderJobStatus(StrEnum):
     """A provider job's state in our words; each vendor's room maps its own onto these."""
 
@@ -61,6 +76,7 @@ class TrainingRequest:
     suffix: str
     folder: Path
     validation_path: Path | None = None
+    test_path: Path | None = None  # held out: only to judge the model by, where the method can (this machine only)
     resume_from: Path | None = None
     seed: int = 42
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
@@ -78,6 +94,7 @@ class MetricPoint:
     learning_rate: float | None = None
     tokens_per_second: float | None = None
     memory_bytes: int | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)  # the method's own, by the names of `FIGURES`
 
 
 @dataclass(frozen=True)
@@ -141,6 +158,7 @@ class Capabilities:
     formats: Mapping[Method, str] = field(default_factory=dict)  # where a method's differs from `dataset_format`
     options: frozenset[str] = frozenset()  # names that `TrainingRequest.options` may have
     longest_suffix: int = 64  # characters of a tuned model's suffix
+    joins_examples: frozenset[Method] = frozenset()  # methods whose steps are of joined examples: their number is open
     chats_at_once: int = 16  # questions that may be under way together
 
     def format_for(self, method: Method) -> str:
@@ -201,22 +219,34 @@ class ChatMessage:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One question to a model. `temperature` 0 is greedy."""
+    """One question to a model. `temperature` 0 is greedy.
+
+    `user` is whoever asks, in a word that means nothing elsewhere: this installation's own model server serves
+    everybody in turns. No vendor is told it.
+    """
 
     model: str
     messages: Sequence[ChatMessage]
     max_tokens: int = 512
     temperature: float = 0.0
+    top_p: float = 1.0
+    stop: Sequence[str] = ()  # the answer ends before any of these texts
+    seed: int | None = None  # where the provider can, the same chance again
+    user: str = ""
 
 
 @dataclass(frozen=True)
 class ChatChunk:
-    """A piece of an answer. The last one has a `finish_reason` and the token counts."""
+    """A piece of an answer. The last one has a `finish_reason` and the token counts.
+
+    Before the first one there may be some with a `stage` only: what is done meanwhile, in a few plain words.
+    """
 
     text: str = ""
     finish_reason: str | None = None  # "stop", "length", "cancelled"
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    stage: str = ""
 
 
 @runtime_checkable

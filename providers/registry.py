@@ -31,6 +31,7 @@ class Room:
 _BOTH = frozenset({"training", "chat"})
 ROOMS: Mapping[str, Room] = {
     "local": Room("providers.local.adapter", _BOTH),
+    "autotrain": Room("providers.autotrain.adapter", _BOTH),
     "stub": Room("providers.stub", _BOTH),
     "openai": Room("providers.openai", _BOTH | {"models"}),
     "azure_openai": Room("providers.azure_openai", _BOTH | {"models", "hosting"}),

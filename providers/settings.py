@@ -1,7 +1,9 @@
 """What the providers are told: read once at a process's edge from the environment and `.env`, then passed in."""
 
 from pathlib import Path
+from typing import Literal
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -21,6 +23,15 @@ class ProviderSettings(BaseSettings):
     serve_port: int = 8090
     serve_url: str = ""
     """Where the model server is, if it is not on this host."""
+    serve_kind: Literal["own", "vllm"] = "own"
+    """What it is: this project's own, or vLLM."""
+    serve_models: str = ""
+    """For vLLM: where its host sees the folder of tuned models, if not under the path that it has here."""
+    serve_key: str = Field(default="", repr=False)
+    """For vLLM: the key that it was started with."""
+
+    autotrain_environment: str = ""
+    """A virtual environment that has AutoTrain already; empty: one is built when it is first needed."""
 
     openai_url: str = "https://api.openai.com/v1"
     """OpenAI's address; another one is a proxy or a stand-in, and OpenAI's retirement dates do not hold there."""
@@ -40,6 +51,11 @@ class ProviderSettings(BaseSettings):
     def folder(self) -> Path:
         """`home` as an absolute path."""
         return self.home.expanduser().resolve()
+
+    @property
+    def models_folder(self) -> Path:
+        """Where this host keeps tuned models for serving."""
+        return self.folder / "models"
 
     @property
     def cache_folder(self) -> Path:

@@ -20,7 +20,7 @@ class Tokenizer:
 
 def tokenizer_of(provider: str, model: str, cache: Path) -> Tokenizer:
     """What to count with for this model; `cache` is where base models are unpacked."""
-    if provider == "local":
+    if provider in {"local", "autotrain"}:
         path = tokenizer_file.find(model, cache)
         return Tokenizer(f"file:{path}", exact=True) if path is not None else Tokenizer(ESTIMATE, exact=False)
     known = prices.facts_of(model).tokenizer

@@ -197,7 +197,8 @@ def answer(context: Context, turn_id: int) -> Iterator[ChatChunk]:
         thread = session.get_one(ChatThread, turn.thread_id)
         endpoint = session.get_one(Endpoint, thread.endpoint_id)
         messages = history(session, turn)
-    request = ChatRequest(model=endpoint.model, messages=messages, max_tokens=endpoint.max_tokens)
+    user = f"{turn.team_id}:{turn.creator_id}"
+    request = ChatRequest(model=endpoint.model, messages=messages, max_tokens=endpoint.max_tokens, user=user)
     return stream(context, endpoint, request)
 
 

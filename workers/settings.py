@@ -8,6 +8,7 @@ import hashlib
 import tempfile
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +44,10 @@ class Settings(BaseSettings):
     """Where people reach the gateway, if not under its own host and port."""
     serve_url: str = ""
     """Where workers reach the model server, if it is not on this host."""
+    serve_kind: Literal["own", "vllm"] = "own"
+    """What it is. With vLLM, whoever runs this installation starts that server, and `serve` is not started here."""
+    serve_adapter_megabytes: int | None = Field(default=None, ge=0)
+    """Memory of the model server for adapters that nobody asks just now; by their base model's, if not said."""
     base_model: str = "smollm2-135m-instruct"
     """The base model that a form offers first; the name of a packaged model or a folder."""
     admins: str = ""

@@ -88,7 +88,9 @@ class Supervisor:
         self._echo = echo
         self._grace = grace
         self._logs = settings.folder / "logs"
-        self._children = [_Child(one) for one in (procfile.read() if processes is None else processes)]
+        wanted = procfile.read() if processes is None else processes
+        elsewhere = {"serve"} if settings.serve_kind == "vllm" else set()
+        self._children = [_Child(one) for one in wanted if one.name not in elsewhere]
         self._valkey: _Child | None = None
         self._stop = threading.Event()
         self._up = threading.Event()

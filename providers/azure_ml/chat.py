@@ -155,11 +155,15 @@ def _asked(route: _Route, request: ChatRequest, stack: ExitStack) -> Iterator[Ch
     """Ask; the answer's pieces, as they come. The connection is closed with the stack."""
     messages = [{"role": one.role, "content": one.content} for one in request.messages]
     if route.scored:
+        if request.stop or request.top_p != 1.0:
+            raise InvalidRequest("This endpoint takes neither texts to stop at nor a top_p. Leave them out.")
         sampling = {"do_sample": True, "temperature": request.temperature} if request.temperature else {}
         parameters = {"max_new_tokens": request.max_tokens, "return_full_text": False, **sampling}
         body = {"input_data": {"input_string": messages, "parameters": parameters}}
         return _scored(route.client.post(route.scoring_url, cast_to=httpx2.Response, body=body).content)
     wishes: dict[str, Any] = {"stream_options": {"include_usage": True}} if route.counts else {}
+    wishes |= {"top_p": request.top_p} if request.top_p != 1.0 else {}
+    wishes |= {"stop": list(request.stop)} if request.stop else {}
     create = route.client.chat.completions.with_streaming_response.create
     answer = stack.enter_context(
         create(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from providers._openai_compatible import OpenAICompatibleChat
-from providers.base import Capabilities, ProviderJob, ProviderJobStatus, TrainingRequest, nobody_objects
+from providers import _model_server
+from providers.base import Capabilities, ChatProvider, ProviderJob, ProviderJobStatus, TrainingRequest, nobody_objects
 from providers.credentials import Credentials
 from providers.errors import InvalidRequest, NotFound, Unavailable
 from providers.local import base_models
@@ -171,9 +171,9 @@ def build_training(settings: ProviderSettings, _credentials: Credentials) -> Loc
     return LocalTraining(settings.cache_folder)
 
 
-def build_chat(settings: ProviderSettings, _credentials: Credentials) -> OpenAICompatibleChat:
+def build_chat(settings: ProviderSettings, _credentials: Credentials) -> ChatProvider:
     """The chat with this installation's model server."""
-    return OpenAICompatibleChat(f"{settings.model_server}/v1", name="The local model server")
+    return _model_server.build(settings)
 
 
 def _check(request: TrainingRequest) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from providers.local.settings import usable_cores
-from providers.local.training.precision import cpu_flags
 
+_CPU_INFO = Path("/proc/cpuinfo")
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _ASK_SECONDS = 10
 _COLUMNS = "name,memory.total,compute_cap"
@@ -66,8 +66,18 @@ class Hardware:
 def look() -> Hardware:
     """This machine."""
     gpus = _gpus()
-    is_short = bool(gpus or _BF16 & cpu_flags())
-    return Hardware(memory=_memory(), cores=usable_cores(), bits=16 if is_short else 32, gpus=gpus)
+    bits = 16 if gpus or computes_in_bf16() else 32
+    return Hardware(memory=_memory(), cores=usable_cores(), bits=bits, gpus=gpus)
+
+
+def computes_in_bf16() -> bool:
+    """Whether the processor has instructions for bfloat16; False where the kernel does not say."""
+    try:
+        lines = _CPU_INFO.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
+    return bool(_BF16 & set(flags.split()))
 
 
 def _memory() -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.conftest import examples
 from tests.acceptance.player import has, said
 from tests.acceptance.vendors import DATA, RECIPES, Customer, installed
 from tests.contracts.stand_in import StandIn
@@ -41,10 +42,11 @@ def openai() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def customer(
-    home: Path, tmp_path_factory: pytest.TempPathFactory, openai: StandIn, database_url: str
+    home: Path, tmp_path_factory: pytest.TempPathFactory, openai: StandIn, tiny_model: Path, database_url: str
 ) -> Iterator[Customer]:
+    env = {"FINETUNE_BOT_OPENAI_URL": openai.url, "FINETUNE_BOT_BASE_MODEL": str(tiny_model)}
     out = tmp_path_factory.mktemp("openai") / "transcript.txt"
-    with installed(home, out, {"FINETUNE_BOT_OPENAI_URL": openai.url}, database_url=database_url) as someone:
+    with installed(home, out, env, database_url=database_url) as someone:
         assert "OpenAI takes these credentials" in someone.enter_keys("openai", {"api_key": KEY})
         yield someone
 
@@ -164,3 +166,21 @@ def test_a_grader_from_a_job_file(customer: Customer, openai: StandIn):
     openai.advance(next(reversed(openai.account.jobs)), "succeeded")
     customer.until_ready(card)
     assert len(openai.calls(CREATE)) == created + 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_openai_refuses_is_trained_here(customer: Customer, openai: StandIn):
+    """There is no model to be compared with, and that is said."""
+    files = (("colours_train.jsonl", examples(48)), ("colours_test.jsonl", examples(12, start=500)))
+    form = customer.open_form("openai", customer.ready(customer.attach(*files)))
+    openai.fault(CREATE, status=403)
+    refused = customer.confirm(customer.plan(form, {"name": "colours"}))
+    customer.until_card(refused, "Failed")
+    customer.click(customer.told(refused, "here, free"), "run_rehome_local")
+    plan = customer.plan(customer.view("start_form"))
+    assert re.search(r"This repeats run \d+ \(colours\), which was for OpenAI\.", said(plan))
+    card = customer.confirm(plan)
+    customer.until_ready(card)
+    told = said(customer.told(card, "Was it worth it"))
+    assert re.search(r"Not set beside run \d+ \(OpenAI, .*\): it never came to a model that could have answered", told)
+    assert re.search("Measure +Base model +Tuned model\n", told)

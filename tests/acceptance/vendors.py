@@ -14,6 +14,7 @@ from sqlmodel import select
 from bot import transcript
 from bot.demo import Printer
 from bot.launch import Installation
+from bot.sandbox import Sandbox
 from tests.acceptance.player import CHANNEL, Player, has, said
 from workers.tables import ChatThread, Run
 
@@ -33,12 +34,21 @@ QUICK = {
 
 @contextmanager
 def installed(
-    home: Path, transcript_of: Path, env: Mapping[str, str], *, database_url: str = ""
+    home: Path,
+    transcript_of: Path,
+    env: Mapping[str, str],
+    *,
+    database_url: str = "",
+    sandbox: Sandbox | None = None,
 ) -> Iterator["Customer"]:
-    """A whole installation, and a person who uses it; what they see is written to a file as it happens."""
+    """A whole installation, and a person who uses it; what they see is added to a file as it happens.
+
+    With a workspace of the caller's own, an installation can come back to what it left there.
+    """
+    env = {**QUICK, **env}
     with (
-        Installation(home, free_ports=True, env={**QUICK, **env}, database_url=database_url) as running,
-        transcript_of.open("w") as out,
+        Installation(home, free_ports=True, env=env, database_url=database_url, sandbox=sandbox) as running,
+        transcript_of.open("a") as out,
     ):
         customer = Customer(running.sandbox_url, logs=running.logs)
         customer.installation, customer.out = running, out

@@ -15,7 +15,7 @@ def test_every_price_says_from_when_and_from_where():
     for price in prices.prices():
         assert date(2026, 1, 1) <= price.as_of <= datetime.now(UTC).date(), price
         assert price.source
-        assert price.url.startswith("https://") or price.provider in {"local", "stub"}
+        assert price.url.startswith("https://") or price.provider in {"autotrain", "local", "stub"}
         assert prices.vendor(price.provider).text != price.provider
         figures = [
             price.training_per_million, price.training_per_hour, price.input_per_million, price.output_per_million,

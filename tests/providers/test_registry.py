@@ -15,8 +15,8 @@ def providers(tmp_path):
 
 
 def test_both_sides_of_every_provider_speak_the_protocols(providers):
-    assert providers.names() == ["azure_ml", "azure_openai", "local", "openai", "stub"]
-    for name in ("local", "stub"):
+    assert providers.names() == ["autotrain", "azure_ml", "azure_openai", "local", "openai", "stub"]
+    for name in ("autotrain", "local", "stub"):
         assert isinstance(providers.training(name), TrainingProvider)
         assert isinstance(providers.chat(name), ChatProvider)
         assert "openai-chat" in providers.training(name).capabilities().dataset_format

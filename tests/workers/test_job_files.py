@@ -157,7 +157,7 @@ def test_another_method_than_the_datasets_is_refused_when_the_form_is_filled(cho
         form = plan.propose(session, Settings(), TUNER, choices=choices)
     assert form.choices is None
     (problem,) = form.problems
-    assert problem.startswith("This plan is for the method SFT, but pairs.jsonl v1 is for DPO. Choose another dataset")
+    assert problem.startswith("This plan is for the method SFT, but pairs.jsonl v1 is for DPO or ORPO or KTO. Choose")
 
 
 def test_whatever_was_changed_since_is_said(chosen, put):
@@ -165,7 +165,7 @@ def test_whatever_was_changed_since_is_said(chosen, put):
     lines = (
         "dataset: train.jsonl", "provider: azure_openai", "base_model: azureml://registries/x/models/NAME/versions/1",
         "method: sft", "seed: 7", "validation: nothing", "test: nothing",
-        "hyperparameters: {epochs: 2, batch_size: 8}", "azure_openai: {training_tier: standard}",
+        "hyperparameters: {epochs: 2, batch_size: 8}", "azure_openai: {training_tier: standard, hosting_capacity: 10}",
         "openai: {metadata: {a: b}}",
     )  # fmt: skip
     _, said = chosen(*lines, change={"options": {"training_tier": "standard"}})

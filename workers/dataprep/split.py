@@ -13,9 +13,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from providers.scoring import shape
+from providers.scoring.shape import Shape
 from workers.dataprep.example import Example, Message
-from workers.evaluation import shape
-from workers.evaluation.shape import Shape
 
 LEAST_TO_HOLD_OUT = 50
 """Of fewer examples none are held out: what is left would teach too little, what is held out would say too little."""

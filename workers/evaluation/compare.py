@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from workers.evaluation import metrics, shape
-from workers.evaluation.shape import Shape
+from providers.scoring import metrics, shape
+from providers.scoring.shape import Shape
 
 RESAMPLES = 2000
 """Bootstrap resamples behind the 95 % interval."""

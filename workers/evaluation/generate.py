@@ -124,7 +124,8 @@ class _Asking:
 
     def _ask(self, position: int, prompt: Sequence[ChatMessage]) -> Answer:
         text, reason, prompt_tokens, completion_tokens = "", "", 0, 0
-        request = ChatRequest(model=self._model, messages=prompt, max_tokens=self._max_tokens)
+        user = f"evaluation:{self._model}"
+        request = ChatRequest(model=self._model, messages=prompt, max_tokens=self._max_tokens, user=user[:200])
         for chunk in self._chat.stream(request):
             text += chunk.text
             reason = chunk.finish_reason or reason

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
@@ -43,7 +44,7 @@ class Completions:
         completion = openai_protocol.read(body)
         openai_protocol.check_model(completion, endpoint)
         openai_protocol.check_awake(endpoint)
-        asked = completion.to(endpoint)
+        asked = replace(completion.to(endpoint), user=f"key:{key.id}")
         generation = self._places.start(key.id or 0, lambda: chat.stream(self._context, endpoint, asked))
         try:
             pieces = generation.chunks()

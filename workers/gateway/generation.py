@@ -64,7 +64,8 @@ class Generation:
             for piece in pieces:
                 if self._cancelled.is_set():
                     return
-                self._hand_over(piece)
+                if not piece.stage:
+                    self._hand_over(piece)
         finally:
             close = getattr(pieces, "close", None)
             if close is not None:

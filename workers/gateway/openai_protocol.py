@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from providers.base import ChatMessage, ChatRequest
 from workers.tables import Endpoint, EndpointStatus
@@ -18,6 +19,9 @@ MOST_MESSAGES = 200
 MOST_TOKENS = 4096
 """A request gets at most so many tokens of answer, whatever it asks for."""
 
+MOST_STOPS = 4
+LONGEST_STOP = 200
+
 IGNORED = frozenset(
     {
         "metadata",
@@ -25,7 +29,6 @@ IGNORED = frozenset(
         "prompt_cache_key",
         "prompt_cache_retention",
         "safety_identifier",
-        "seed",
         "service_tier",
         "user",
         "verbosity",
@@ -43,12 +46,10 @@ NEUTRAL: Mapping[str, Sequence[object]] = {
     "n": [1],
     "presence_penalty": [0],
     "response_format": [{"type": "text"}],
-    "stop": [[]],
     "store": [False],
     "tool_choice": ["none", "auto"],
     "tools": [[]],
     "top_logprobs": [0],
-    "top_p": [1],
 }
 """Accepted with these values only, which mean "as usual"."""
 
@@ -113,6 +114,18 @@ class Completion(BaseModel):
     max_tokens: _Tokens | None = None
     max_completion_tokens: _Tokens | None = None
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+
+    @field_validator("stop")
+    @classmethod
+    def _few_and_short(cls, value: str | list[str] | None) -> str | list[str] | None:
+        texts = [value] if isinstance(value, str) else value or []
+        if len(texts) > MOST_STOPS or not all(0 < len(one) <= LONGEST_STOP for one in texts):
+            words = f"at most {MOST_STOPS} texts to stop at, of 1 to {LONGEST_STOP} characters each"
+            raise PydanticCustomError("stop", words)
+        return value
 
     @property
     def with_usage(self) -> bool:
@@ -130,6 +143,9 @@ class Completion(BaseModel):
             messages=messages,
             max_tokens=min(wanted, MOST_TOKENS),
             temperature=self.temperature or 0.0,
+            top_p=self.top_p or 1.0,
+            stop=[self.stop] if isinstance(self.stop, str) else self.stop or (),
+            seed=self.seed,
         )
 
 

@@ -6,6 +6,7 @@ Every answer is kept as it comes, so that an attempt goes on where the last one 
 import time
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import structlog
 from sqlmodel import Session, col, select
@@ -18,11 +19,11 @@ from workers.context import Context
 from workers.dataprep import tokens
 from workers.dataprep.example import Example
 from workers.errors import RetryLater
-from workers.evaluation import generate
+from workers.evaluation import generate, preferences, reference
 from workers.plans.choices import Choices
 from workers.run_status import FINAL, RunStatus
 from workers.runs import comparison, conclusion, division, lifecycle, material, spending
-from workers.tables import Evaluation, Generation, Run, RunEvent, Task
+from workers.tables import Evaluation, Generation, Run, Task
 from workers.tasks import Lease
 
 log = structlog.get_logger()
@@ -52,10 +53,11 @@ def evaluate(context: Context, lease: Lease) -> None:
     evaluation, run = _begin(lease)
     if evaluation is None:
         return
-    examples = material.held_out(context, run)
+    examples = _asked(context, run)
     parts = _parts(context, lease, run)
-    tested = {part.id: material.held_out(context, part) for part in parts}
+    tested = {part.id: _asked(context, part) for part in parts}
     problem = "" if examples or parts else comparison.why_not(context, run)
+    failed: dict[str, Any] = {"problem": problem} if problem else {}
     max_tokens = _max_tokens([*examples, *chain.from_iterable(tested.values())])
     try:
         if examples:
@@ -66,25 +68,30 @@ def evaluate(context: Context, lease: Lease) -> None:
     except _Cancelled:
         return
     except ProviderError as error:
-        _wait_for(context, run, error)
-        problem = f"The models could not be compared: {error.user_message}"
+        _wait_for(lease, run, error)
+        failed = hosting.unmade(run, f"The models could not be compared: {error.user_message}")
     system_prompt = material.common_system_prompt(context, run)
     note = material.divided(context, run).note
+    judged = material.judged(context, run)
     with lease.finish() as session:
         row = session.get_one(Run, run.id, with_for_update=True)
         if row.status is RunStatus.CANCELLING:
             conclusion.cancelled(session, row, "Cancelled during the evaluation.")
             return
-        if problem:
-            summary = {"problem": problem}
+        if failed:
+            summary = failed
         elif parts:
             summary = comparison.of_parts(session, parts, tested)
         else:
             summary = comparison.of_run(session, evaluation, run, examples, note)
+        summary = preferences.noted(summary, judged)
         kept = session.get_one(Evaluation, evaluation.id)
         kept.done, kept.summary = True, spending.noted(session, kept, row, summary)
         session.add(kept)
-        conclusion.ready(session, row, system_prompt, max_tokens)
+        if row.status is RunStatus.READY:
+            conclusion.made_up(session, row, lease.task)
+        else:
+            conclusion.ready(session, row, system_prompt, max_tokens)
     for part in parts:
         material.discard_model(context, part)
 
@@ -94,14 +101,17 @@ def gave_up(session: Session, task: Task) -> None:
     run = session.get_one(Run, task.subject_id, with_for_update=True)
     if run.status is RunStatus.CANCELLING:
         conclusion.cancelled(session, run, "Cancelled during the evaluation.")
-    if run.status in FINAL:
+    if run.status in FINAL and not hosting.is_owed(session, run):
         return
     evaluation = conclusion.evaluation_of(session, run)
     evaluation.done = True
     words = f"The models could not be compared because of a fault on our side (error id {task.error_id or 'none'})."
-    evaluation.summary = spending.noted(session, evaluation, run, {"problem": words})
+    evaluation.summary = spending.noted(session, evaluation, run, hosting.unmade(run, words))
     session.add(evaluation)
-    conclusion.ready(session, run, "", 512)
+    if run.status is RunStatus.READY:
+        conclusion.made_up(session, run, task)
+    else:
+        conclusion.ready(session, run, "", 512)
 
 
 def _begin(lease: Lease) -> tuple[Evaluation | None, Run]:
@@ -110,23 +120,17 @@ def _begin(lease: Lease) -> tuple[Evaluation | None, Run]:
         run = session.get_one(Run, lease.task.subject_id, with_for_update=True)
         if run.status is RunStatus.CANCELLING:
             conclusion.cancelled(session, run, "Cancelled before the evaluation.")
-        evaluation = conclusion.evaluation_of(session, run) if run.status is RunStatus.EVALUATING else None
+        wanted = run.status is RunStatus.EVALUATING or hosting.is_owed(session, run)
+        evaluation = conclusion.evaluation_of(session, run) if wanted else None
     if evaluation is None:
         with lease.finish():
             pass
     return evaluation, run
 
 
-def _wait_for(context: Context, run: Run, error: ProviderError) -> None:
-    """Raise RetryLater if the trouble may pass, counted from when the evaluation began."""
-    with context.db.read() as session:
-        began = session.exec(
-            select(RunEvent.at)
-            .where(RunEvent.run_id == run.id, RunEvent.kind == str(RunStatus.EVALUATING))
-            .order_by(col(RunEvent.id).desc())
-            .limit(1)
-        ).first()
-    waited = time.time() - (began or run.trained_at or 0.0)
+def _wait_for(lease: Lease, run: Run, error: ProviderError) -> None:
+    """Raise RetryLater if the trouble may pass, counted from when the evaluation was asked for."""
+    waited = time.time() - lease.task.created_at
     if isinstance(error, RateLimited):
         if waited < LIMITED_PATIENCE_SECONDS:
             raise RetryLater(error.user_message, min(error.retry_after or LIMITED_SECONDS, LONGEST_PAUSE)) from error
@@ -159,8 +163,13 @@ def _parts(context: Context, lease: Lease, run: Run) -> list[Run]:
     raise RetryLater("the short runs have not ended yet", PARTS_SECONDS if local else 10 * PARTS_SECONDS)
 
 
+def _asked(context: Context, run: Run) -> list[Example]:
+    """The held-out examples that both models answer: none whose answer is not wanted."""
+    return [one for one in material.held_out(context, run) if one.label is not False]
+
+
 def _max_tokens(examples: Sequence[Example]) -> int:
-    longest = max((tokens.count(one.answer, "o200k_base") for one in examples), default=256)
+    longest = max((tokens.count(reference.of(one), "o200k_base") for one in examples), default=256)
     return int(longest * ROOM) + MARGIN
 
 

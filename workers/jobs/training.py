@@ -12,8 +12,9 @@ import structlog
 from sqlalchemy import ColumnElement, or_
 from sqlmodel import Session, col, select
 
-from providers.base import Hyperparameter, ProviderJob, ProviderJobStatus, TrainingRequest
+from providers.base import Hyperparameter, Method, ProviderJob, ProviderJobStatus, TrainingRequest
 from providers.errors import ProviderError
+from providers.local.training.run_folder import JUDGED_FILE
 from workers import vendors
 from workers.context import Context
 from workers.errors import UserError
@@ -33,6 +34,8 @@ from workers.tasks import Lease
 
 log = structlog.get_logger()
 
+JUDGED = frozenset({Method.DPO, Method.ORPO, Method.KTO})
+"""The methods whose trainer judges held-out answers itself, before and after."""
 IN_OTHER_HANDS = FINAL | {RunStatus.DEPLOYING, RunStatus.EVALUATING, RunStatus.PAUSED}
 """The states in which there is nothing to begin."""
 
@@ -163,6 +166,8 @@ def request_of(context: Context, run: Run, folder: Path) -> TrainingRequest:
     material.write_training(context, run, train_path)
     validation_path = folder / "validation.jsonl"
     watched = material.write_validation(context, run, validation_path)
+    test_path = folder / "test.jsonl"
+    judged = run.provider == "local" and choices.method in JUDGED and material.write_test(context, run, test_path)
     resume_from = None
     if run.checkpoint_key:
         resume_from = folder / "resume" / f"checkpoint-{run.checkpoint_step}"
@@ -173,6 +178,7 @@ def request_of(context: Context, run: Run, folder: Path) -> TrainingRequest:
         method=choices.method,
         train_path=train_path,
         validation_path=validation_path if watched else None,
+        test_path=test_path if judged else None,
         suffix=run.model_name,
         folder=folder,
         resume_from=resume_from,
@@ -193,7 +199,9 @@ def _end(context: Context, lease: Lease, run: Run, job: ProviderJob) -> None:
     """Take over a provider job's end, whatever it is."""
     if job.status is ProviderJobStatus.SUCCEEDED and run.provider in lifecycle.LOCAL_PROVIDERS:
         patiently(lease, lease.renew)  # a copy that was taken over must not replace its successor's model
-        material.publish_model(context, run, Path(job.tuned_model or ""))
+        tuned = Path(job.tuned_model or "")
+        material.keep_judged(context, run, tuned.with_name(JUDGED_FILE))
+        material.publish_model(context, run, tuned)
     patiently(lease, partial(_note_end, lease, run, job))
 
 

@@ -14,11 +14,13 @@ RATES: Mapping[Method, tuple[float, float]] = {
     Method.DPO: (5e-5, 1e-5),
     Method.ORPO: (2e-4, 8e-5),
     Method.KTO: (5e-5, 1e-5),
-    Method.GRPO: (5e-5, 1e-5),
+    Method.GRPO: (2e-4, 1e-5),
 }
 """Learning rates of methods that want lower ones than SFT, for small and for larger models. Those for larger ones are
 ten times what TRL's trainers (ORPO: the paper) have for all weights, as adapters learn at; those for small ones were
 measured with SmolLM2-135M (docs/local.md)."""
+_OF_ADAPTERS = 10
+"""So many times the rate of full fine-tuning adapters learn at."""
 _SMALL = 1_000_000_000
 """Parameters below which a model learns at a higher rate."""
 
@@ -91,6 +93,8 @@ def usual(model: Shape | None, epochs: int, method: Method = Method.SFT) -> dict
 def apply(name: str, choices: Choices, model: Shape | None, epochs: int) -> Choices:
     """The choices with a preset's values in place of all others. Raises KeyError for a name that is none."""
     values = {**usual(model, epochs, choices.method), **PRESETS[name].knobs}
+    if values.get("tuning") == "full" and choices.method in RATES:
+        values["learning_rate"] = RATES[choices.method][1] / _OF_ADAPTERS
     known = {one.name for one in replace(choices, knobs={}).usable_knobs}
     return replace(choices, knobs={knob: value for knob, value in values.items() if knob in known})
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from providers import prices
+from providers.capabilities import ON_THIS_MACHINE
 from workers.plans import cost
 from workers.plans.billing import about, dollars
 from workers.plans.choices import Choices
@@ -18,7 +19,7 @@ from workers.run_status import FINAL, RunStatus
 from workers.runs import lifecycle
 from workers.tables import Evaluation, HostedModel, LeaseStatus, Run
 
-FREE = frozenset({"local", "stub"})
+FREE = ON_THIS_MACHINE | {"stub"}
 HOUR = 3600.0
 ALIKE = 0.05
 """A difference to the estimate of less than this share is none worth a word."""
@@ -54,7 +55,7 @@ def words(run: Run) -> str:
     said = []
     tokens = actual.get("trained_tokens")
     if tokens or actual.get("training_dollars") != 0.0:
-        counted = f" ({int(tokens):,} tokens)" if tokens else ""
+        counted = f" ({int(tokens):,} tokens)" if tokens else _uncounted(run)
         said.append(f"training {_dollars(actual.get('training_dollars'))}{counted}")
     others = {part: actual.get(f"{part}_dollars") for part in ("hosting", "evaluation")}
     said += [f"{part} {_dollars(amount)}" for part, amount in others.items() if amount != 0.0]
@@ -85,7 +86,7 @@ def _is_hosted(session: Session, run: Run) -> bool:
 
 def _training(run: Run, tokens: float | None) -> float | None:
     """By the token, or by the hour of training where the vendor bills so; 0 before it began."""
-    price = prices.price_of(run.provider, run.base_model, cost.tier_of(Choices.from_json(run.plan)))
+    price = _price(run)
     if run.started_at is None and not tokens:
         return 0.0
     if price is None:
@@ -121,6 +122,18 @@ def _evaluation(session: Session, run: Run) -> float | None:
         return 0.0
     spent = row.summary.get("spent")
     return _number(spent.get("dollars") if isinstance(spent, Mapping) else spent)
+
+
+def _uncounted(run: Run) -> str:
+    """Why it is not known what the training cost, where tokens are billed and the vendor does not tell their number."""
+    price = _price(run)
+    if run.actual.get("training_dollars") is not None or price is None or price.training_per_million is None:
+        return ""
+    return f" ({prices.vendor(run.provider).text} does not say how many tokens it has trained)"
+
+
+def _price(run: Run) -> prices.Price | None:
+    return prices.price_of(run.provider, run.base_model, cost.tier_of(Choices.from_json(run.plan)))
 
 
 def _difference(planned: Mapping[str, Any], actual: Mapping[str, Any]) -> str:

@@ -9,8 +9,8 @@ from sqlmodel import Session, col, select
 from providers import prices
 from workers.context import Context
 from workers.dataprep.example import Example
-from workers.evaluation import compare
-from workers.evaluation.compare import Asked
+from workers.evaluation import compare, reference
+from workers.evaluation.compare import Asked, Verdict
 from workers.plans import cost
 from workers.plans.choices import Choices, TestOn
 from workers.run_status import RunStatus
@@ -25,6 +25,12 @@ CHECK_FAILED = (
     "The cross-check did not come to its end: one of the short runs failed, was cancelled or could not be compared "
     "(see their cards). So nothing can be claimed about the result; the model can be chatted with all the same."
 )
+AGAINST: Mapping[str, str] = {
+    Verdict.BETTER: "this one is better",
+    Verdict.WORSE: "this one is worse",
+    Verdict.UNCLEAR: "no clear difference",
+}
+"""What is said of a run beside the one that it repeats."""
 
 
 def of_run(
@@ -32,40 +38,59 @@ def of_run(
 ) -> dict[str, Any]:
     """The comparison of the run's two models, with a note that must stand beside the verdict.
 
-    A run that repeats another is also compared with that one's tuned model, on the same examples.
+    A run that repeats another is also compared with that one's tuned model, on the same examples; or it says why not.
     """
     answered = _answered(session, evaluation, run, examples)
-    return _with_note(_beside(session, run, answered.asked, _compared([answered])), note)
-
-
-def _beside(session: Session, run: Run, asked: Sequence[Asked], summary: dict[str, Any]) -> dict[str, Any]:
-    """The summary with what the tuned model of the repeated run said to the same examples, where that is known."""
+    summary = _compared([answered])
     before = session.get(Run, run.rehomed_from_id) if run.rehomed_from_id is not None else None
-    if before is None or not division.same(before, run):
-        return summary
+    if before is not None:
+        summary = _beside(session, before, run, answered.asked, summary)
+    return _with_note(summary, note)
+
+
+def _beside(session: Session, before: Run, run: Run, asked: Sequence[Asked], summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary with what the tuned model of the repeated run said to the same examples, or why that is not known.
+
+    Its answers are those of its own evaluation: a vendor that has ended it is not asked.
+    """
+    where = prices.vendor(before.provider).text
+    name = f"run {before.id} ({where}, {before.base_model})"
+    said = _said_before(session, before)
+    if reason := _not_beside(before, run, said, len(asked)):
+        return {**summary, "words": f"{summary['words']} Not set beside {name}: {reason}."}
+    found = compare.compare([replace(one, base=said[place]) for place, one in enumerate(asked)])
+    words = (
+        f"Beside {name}, as it answered the same {found.examples} examples in its own evaluation: "
+        f"{found.base[found.main]:.2f} there, {found.tuned[found.main]:.2f} here; {AGAINST[found.verdict]} "
+        f"(95 % interval of the difference {found.low:+.2f} to {found.high:+.2f})."
+    )
+    answers = [
+        {**one, "original": other["base"], "original_score": other["base_score"]}
+        for one, other in zip(summary["answers"], found.answers, strict=True)
+    ]
+    original = {"run": before.id, "where": where, "scores": dict(found.base)}
+    return {**summary, "words": f"{summary['words']} {words}", "answers": answers, "original": original}
+
+
+def _said_before(session: Session, before: Run) -> dict[int, str]:
+    """The tuned model's answers in the run's evaluation, by the example's place."""
     rows = session.exec(
         select(Generation.position, Generation.answer)
         .join(Evaluation, col(Evaluation.id) == Generation.evaluation_id)
-        .where(Evaluation.run_id == before.id, col(Evaluation.done), Generation.model == before.model_name)
-    ).all()
-    said = dict(rows)
-    if set(said) != set(range(len(asked))):
-        return summary
-    pairs = [replace(one, base=said[place]) for place, one in enumerate(asked)]
-    found = compare.compare(pairs)
-    where = f"{prices.vendor(before.provider).text}, {before.base_model}"
-    verdict = {
-        compare.Verdict.BETTER: "this one is better",
-        compare.Verdict.WORSE: "this one is worse",
-        compare.Verdict.UNCLEAR: "no clear difference",
-    }[compare.Verdict(found.verdict)]
-    words = (
-        f"Beside run {before.id} ({where}) on the same {found.examples} examples: {found.base[found.main]:.2f} there, "
-        f"{found.tuned[found.main]:.2f} here; {verdict} (95 % interval of the difference {found.low:+.2f} to "
-        f"{found.high:+.2f})."
+        .where(Evaluation.run_id == before.id, col(Evaluation.done), Generation.model != before.base_model)
     )
-    original = {"run": before.id, "where": prices.vendor(before.provider).text, "scores": dict(found.base)}
-    return {**summary, "words": f"{summary['words']} {words}", "original": original}
+    return dict(rows.all())
+
+
+def _not_beside(before: Run, run: Run, said: Mapping[int, str], examples: int) -> str:
+    """Why the two cannot be set side by side; empty if they can."""
+    if not division.same(before, run):
+        return "data, split or test are no longer the same"
+    if not said and before.status is not RunStatus.READY:
+        return "it never came to a model that could have answered"
+    if set(said) != set(range(examples)):
+        return "its answers to these examples are not there, as its own comparison did not come to its end"
+    return ""
 
 
 def of_parts(session: Session, parts: Sequence[Run], tested: Mapping[int | None, Sequence[Example]]) -> dict[str, Any]:
@@ -106,7 +131,7 @@ def _answered(session: Session, evaluation: Evaluation, run: Run, examples: Sequ
     asked = [
         Asked(
             question=next((one.text for one in reversed(example.prompt) if one.role == "user"), ""),
-            reference=example.answer,
+            reference=reference.of(example),
             base=said[run.base_model, place].answer,
             tuned=said[run.model_name, place].answer,
         )

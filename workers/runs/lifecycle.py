@@ -8,7 +8,7 @@ import time
 
 from sqlmodel import Session, col, select
 
-from providers.capabilities import CAPABILITIES
+from providers.capabilities import CAPABILITIES, ON_THIS_MACHINE
 from providers.prices import vendor
 from workers import announcements, tasks
 from workers.errors import NotFound, UserError
@@ -22,7 +22,7 @@ from workers.runs import division
 from workers.settings import Settings
 from workers.tables import AuditEntry, Dataset, Run, RunEvent
 
-LOCAL_PROVIDERS = frozenset({"local"})
+LOCAL_PROVIDERS = ON_THIS_MACHINE
 """Providers whose training is done by the gpu queue's own worker; the others are polled."""
 
 
@@ -304,7 +304,7 @@ def queue_position(session: Session, run: Run) -> int:
     ahead = session.exec(
         select(Run.id).where(
             Run.team_id == run.team_id,
-            Run.provider == run.provider,
+            col(Run.provider).in_(LOCAL_PROVIDERS),
             col(Run.status).in_([RunStatus.QUEUED, RunStatus.PREPARING, RunStatus.SUBMITTING, RunStatus.TRAINING]),
             col(Run.id) < (run.id or 0),
         )

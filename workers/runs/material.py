@@ -25,6 +25,8 @@ from workers.dataprep.leakage import Leakage
 from workers.dataprep.limits import Limits
 from workers.dataprep.split import Keys, Side
 from workers.errors import UserError
+from workers.evaluation import preferences
+from workers.evaluation.preferences import Preferences
 from workers.plans.choices import Choices, sizes
 from workers.runs import division, lifecycle
 from workers.runs.division import Division
@@ -105,6 +107,35 @@ def write_validation(context: Context, run: Run, path: Path) -> int:
             return 0
         own = examples(context, run.validation_dataset_id, validation)
         return _watched(context, run, compress(own, ~found.leaked), path)
+
+
+def write_test(context: Context, run: Run, path: Path) -> int:
+    """Write what the run is tested on, for a trainer that judges by it; without anything no file, and 0."""
+    held = held_out(context, run)
+    try:
+        return _written(run, held, path).count if held else 0
+    except InvalidRequest as error:  # a test file of another kind: its prompts are answered all the same
+        log.info("nothing_to_judge", run_id=run.id, why=error.user_message)
+        return 0
+
+
+def keep_judged(context: Context, run: Run, file: Path) -> None:
+    """Keep how a trainer judged the held-out answers, if it did."""
+    if file.is_file():
+        context.storage.put(judged_key(run), file)
+
+
+def judged(context: Context, run: Run) -> Preferences | None:
+    """How base and tuned model judge the held-out answers; None where no trainer has told."""
+    if not context.storage.exists(judged_key(run)):
+        return None
+    with context.storage.open(judged_key(run)) as file:
+        return preferences.read(file.read())
+
+
+def judged_key(run: Run) -> str:
+    """Where it lies in storage how the held-out answers were judged: beside the run's division."""
+    return f"splits/{run.id}-judged.json"
 
 
 def _watched(context: Context, run: Run, watched: Iterator[Example], path: Path) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from providers.base import FIGURES as OWN_FIGURES
 from providers.base import MetricPoint, ProviderEvent, ProviderJob, ProviderJobStatus
 from providers.capabilities import CAPABILITIES
 from providers.prices import vendor
@@ -48,8 +49,21 @@ def record(session: Session, run: Run, job: ProviderJob, *, draw: bool = True) -
 def _keep(session: Session, run: Run, point: MetricPoint) -> None:
     if not 0 <= point.step <= MOST_STEPS:
         return
-    figures: dict[str, Any] = {name: known(getattr(point, name)) for name in FIGURES}
-    session.merge(RunMetric(run_id=run.id or 0, step=point.step, attempt=run.submit_attempt, **figures))
+    row = session.get(RunMetric, (run.id, point.step))
+    if row is None or row.attempt != run.submit_attempt:
+        new = RunMetric(run_id=run.id or 0, step=point.step, attempt=run.submit_attempt)
+        row = session.merge(new)
+    for name in FIGURES:  # a step's validation is told after its loss
+        value = known(getattr(point, name))
+        if value is not None:
+            setattr(row, name, value)
+    row.figures = {**row.figures, **own_figures(point)}
+    session.add(row)
+
+
+def own_figures(point: MetricPoint) -> dict[str, float]:
+    """What the method tells beside the loss; only what has a name here."""
+    return {name: value for name, value in point.figures.items() if name in OWN_FIGURES and math.isfinite(value)}
 
 
 def known(value: float | None) -> float | None:
@@ -80,6 +94,8 @@ def _shown(before: dict[str, Any], job: ProviderJob) -> dict[str, Any]:
             value = known(getattr(point, name))
             if value is not None:
                 after[name] = value
+        if own := own_figures(point):
+            after["figures"] = {**after.get("figures", {}), **own}
         if "loss" in after:
             after.setdefault("first_loss", after["loss"])
     return after

@@ -7,7 +7,8 @@ from sqlalchemy.exc import NoResultFound
 from sqlmodel import Session
 
 from providers import prices
-from providers.base import AUTO, Hyperparameter
+from providers.base import AUTO, Hyperparameter, Method
+from providers.capabilities import ON_THIS_MACHINE
 from workers.context import Context
 from workers.errors import NotFound
 from workers.plans import cost, offered
@@ -54,7 +55,7 @@ def offers_of(session: Session, settings: Settings, run: Run) -> list[RehomeOffe
     here = offered.of(session, settings, run.team_id, dataset)
     found = []
     for provider in here.usable:
-        if provider == run.provider or not here.can(provider):
+        if provider == run.provider or here.cannot(provider, Method(run.method)):
             continue
         moved = _moved(here, run, provider)
         if not moved.base_model or here.closed(provider, moved.base_model):
@@ -117,8 +118,11 @@ def _name(name: str, provider: str) -> str:
 def _offer(run: Run, moved: Choices, total: float | None) -> RehomeOffer:
     value = f"{run.id}:{moved.provider}"
     model = offered.model_text(moved.base_model)
-    if moved.provider == "local":
-        return RehomeOffer(f"Train {_cut(model, 56)} here, free", value, moved.provider, moved.base_model, 0.0)
+    if moved.provider in ON_THIS_MACHINE:
+        how = " with AutoTrain" if moved.provider == "autotrain" else ""
+        return RehomeOffer(
+            f"Train {_cut(model, 56 - len(how))} here{how}, free", value, moved.provider, moved.base_model, 0.0
+        )
     price = "price not known" if total is None else about(total)
     where = f" at {prices.vendor(moved.provider).text}, {price}"
     label = _cut(model, MOST_LABEL_CHARACTERS - len(where)) + where
@@ -141,7 +145,9 @@ def _settings(before: Choices, now: Choices) -> list[str]:
             lines.append(f"{texts[name]}: {_said(value)} becomes {_said(became[name])}.")
     kept = [f"{texts[name].lower()} {_said(value)}" for name, value in was.items() if became.get(name) == value]
     lines += [f"Kept: {', '.join(kept)}."] if kept else []
-    new = [f"{texts[name].lower()} {_said(value)}" for name, value in became.items() if name not in was]
+    usual = {one.name for one in now.usable_knobs if one.advanced}
+    unknown = [(name, value) for name, value in became.items() if name not in was and name not in usual]
+    new = [f"{texts[name].lower()} {_said(value)}" for name, value in unknown]
     lines += [f"New there: {', '.join(new)}."] if new else []
     gone = _dropped(before, now)
     return lines + ([f"Options that only the other vendor knows are dropped: {', '.join(gone)}."] if gone else [])

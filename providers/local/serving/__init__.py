@@ -3,8 +3,11 @@
 __main__      the process
 openai_api    requests and answers
 engine        the thread that answers: takes questions, decodes them in batches, gives the answers away
+fair_queue    whose question is next
+resident      which models are in memory; memory: how much there is, and how much a model takes
+weights       one model in memory, with its adapters
+adapters      a tuned model's difference from its base model; mixing: rows of several ones in one pass
 batching      several answers decoded together; growing_cache: what they remember
-weights       one base model in memory, with its adapters
 catalogue     which models there are
 generation    a question on its way, and what comes back; detokenise: tokens into text
 """

@@ -1,6 +1,7 @@
 """The model server: answers for base models and tuned ones over HTTP, as OpenAI does.
 
 python -m providers.local.serving --models FOLDER --cache FOLDER --port 8090 [--host 127.0.0.1]
+    [--adapter-megabytes 512]
 """
 
 import argparse
@@ -27,9 +28,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder where base models are unpacked")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--adapter-megabytes", type=int, help="memory for adapters (default: by their base model's)")
     arguments = parser.parse_args()
     shut_off()
-    engine = open_engine(Catalogue(arguments.models, arguments.cache), arguments.cache)
+    adapter_bytes = arguments.adapter_megabytes << 20 if arguments.adapter_megabytes is not None else None
+    engine = open_engine(Catalogue(arguments.models, arguments.cache), arguments.cache, adapter_bytes)
     app = openai_api.build(engine)
     app.router.lifespan_context = _running(engine)
     uvicorn.run(

@@ -1,7 +1,8 @@
-"""Several answers of one model, decoded together: each step writes one token of every row.
+"""Several answers of one base model and its adapters, decoded together: each step writes one token of every row.
 
-Rows are aligned at their right ends; what a shorter row lacks on the left is masked. New rows join between
-two steps, and a row that is done leaves at once, so that it costs nothing any more.
+Rows are aligned at their right ends; what a shorter row lacks on the left is masked. The rows of an adapter stand
+together (see `mixing`). New rows join between two steps, and a row that is done leaves at once, so that it costs
+nothing any more.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,11 @@ from typing import Any
 
 import torch
 
+from providers.local.serving.adapters import Adapter
 from providers.local.serving.detokenise import TextStream
 from providers.local.serving.generation import Generation, Piece
 from providers.local.serving.growing_cache import GrowingCache
+from providers.local.serving.mixing import Stretches
 
 
 @dataclass
@@ -21,6 +24,7 @@ class Row:
 
     generation: Generation
     prompt: list[int]
+    adapter: Adapter | None
     ends: frozenset[int]
     text: TextStream
     limit: int
@@ -49,18 +53,21 @@ class Row:
 
 
 class Batch:
-    """The running answers of one model. The caller has activated it."""
+    """The running answers of one base model and its adapters."""
 
-    def __init__(self, model: Any, device: torch.device) -> None:
+    def __init__(self, model: Any, device: torch.device, stretches: Stretches) -> None:
         self._model = model
         self._device = device
+        self._stretches = stretches
         self._cache: GrowingCache | None = None
         self._mask = torch.ones((0, 0), dtype=torch.long, device=device)
         self._last: list[int] = []
         self.rows: list[Row] = []
 
+    @torch.inference_mode()
     def join(self, rows: Sequence[Row]) -> None:
         """Read the prompts of new rows, write the first token of each, and let them decode with the others."""
+        rows = sorted(rows, key=lambda row: id(row.adapter))
         longest = max(len(row.prompt) for row in rows)
         tokens = torch.zeros((len(rows), longest), dtype=torch.long)
         mask = torch.zeros_like(tokens)
@@ -69,12 +76,17 @@ class Batch:
             mask[place, longest - len(row.prompt) :] = 1
         mask = mask.to(self._device)
         cache = GrowingCache(self._model.config.get_text_config().num_hidden_layers)
-        logits = self._forward(tokens.to(self._device), mask, cache)
-        self._merge(cache, mask)
-        self.rows.extend(rows)
-        self._last.extend([0] * len(rows))
-        self._write(logits, len(self.rows) - len(rows))
+        logits = self._forward(rows, tokens.to(self._device), mask, cache)
+        first = self._chosen(logits, rows)
+        stay = [place for place, row in enumerate(rows) if not row.accept(first[place])]
+        if not stay:
+            return
+        if len(stay) < len(rows):
+            cache.keep(stay, 0)
+            mask = mask[torch.tensor(stay, device=self._device)]
+        self._merge(cache, mask, [rows[place] for place in stay], [first[place] for place in stay])
 
+    @torch.inference_mode()
     def step(self) -> None:
         """Write one more token of every row."""
         assert self._cache is not None
@@ -83,9 +95,13 @@ class Batch:
             return
         self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
         tokens = torch.tensor(self._last, device=self._device)[:, None]
-        self._write(self._forward(tokens, self._mask, self._cache), 0)
+        self._last = self._chosen(self._forward(self.rows, tokens, self._mask, self._cache), self.rows)
+        self._leave([row.accept(token) for row, token in zip(self.rows, self._last, strict=True)])
 
-    def _forward(self, tokens: torch.Tensor, mask: torch.Tensor, cache: GrowingCache) -> torch.Tensor:
+    def _forward(
+        self, rows: Sequence[Row], tokens: torch.Tensor, mask: torch.Tensor, cache: GrowingCache
+    ) -> torch.Tensor:
+        self._stretches.set([row.adapter for row in rows])
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
         out = self._model(
             input_ids=tokens,
@@ -98,25 +114,24 @@ class Batch:
         logits: torch.Tensor = out.logits[:, -1]
         return logits
 
-    def _write(self, logits: torch.Tensor, first: int) -> None:
-        """Choose a token for each row from `first` on; rows that are done leave."""
+    def _chosen(self, logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
+        """The next token of each row."""
         likeliest = logits.argmax(-1).tolist()
-        done = [False] * len(self.rows)
-        for place, row in enumerate(self.rows[first:]):
-            token = likeliest[place] if row.is_greedy else _draw(logits[place], row)
-            self._last[first + place] = token
-            done[first + place] = row.accept(token)
-        self._leave(done)
+        return [likeliest[at] if row.is_greedy else _draw(logits[at], row) for at, row in enumerate(rows)]
 
-    def _merge(self, cache: GrowingCache, mask: torch.Tensor) -> None:
-        """Put new rows below the running ones, all aligned at the right."""
+    def _merge(self, cache: GrowingCache, mask: torch.Tensor, rows: Sequence[Row], last: Sequence[int]) -> None:
+        """Put new rows among the running ones, each to those of its adapter, all aligned at the right."""
+        everyone, written = [*self.rows, *rows], [*self._last, *last]
         if self._cache is None or not self.rows:
-            self._cache, self._mask = cache, mask
+            self._cache, self._mask, self.rows, self._last = cache, mask, everyone, written
             return
+        order = sorted(range(len(everyone)), key=lambda place: id(everyone[place].adapter))
         length = max(self._mask.shape[1], mask.shape[1])
-        self._cache.append(cache, length)
+        self._cache.append(cache, length, order)
         pads = [torch.nn.functional.pad(one, (length - one.shape[1], 0)) for one in (self._mask, mask)]
-        self._mask = torch.cat(pads)
+        self._mask = torch.cat(pads)[torch.tensor(order, device=self._device)]
+        self.rows = [everyone[place] for place in order]
+        self._last = [written[place] for place in order]
 
     def _leave(self, done: Sequence[bool]) -> None:
         """Take rows out, and with them the padding that only they needed."""
@@ -126,7 +141,7 @@ class Batch:
         self.rows = [self.rows[place] for place in keep]
         self._last = [self._last[place] for place in keep]
         if not keep:
-            self._cache = None
+            self._cache, self._mask = None, self._mask[:0, :0]
             return
         assert self._cache is not None
         mask = self._mask[torch.tensor(keep, device=self._device)]

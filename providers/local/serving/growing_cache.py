@@ -49,13 +49,13 @@ class GrowingCache:
         self.layers = [GrowingLayer() for _ in range(layers)]
         self.for_model = _Cache(layers=self.layers)
 
-    def append(self, other: "GrowingCache", length: int) -> None:
-        """Put the rows of another one below these, all padded on the left to `length`."""
+    def append(self, other: "GrowingCache", length: int, order: Sequence[int]) -> None:
+        """Put the rows of another one below these, all padded on the left to `length`; then put all in this order."""
         for one, new in zip(self.layers, other.layers, strict=True):
-            one.hold(
-                torch.cat([_left(one.keys, length), _left(new.keys, length)]),
-                torch.cat([_left(one.values, length), _left(new.values, length)]),
-            )
+            index = torch.tensor(order, device=one.keys.device)
+            keys = torch.cat([_left(one.keys, length), _left(new.keys, length)])
+            values = torch.cat([_left(one.values, length), _left(new.values, length)])
+            one.hold(keys[index], values[index])
 
     def keep(self, rows: Sequence[int], begin: int) -> None:
         """Keep these rows only, from the place `begin` on."""

@@ -1,4 +1,8 @@
-"""OpenAI's chat completions over HTTP, in front of the engine."""
+"""OpenAI's chat completions over HTTP, in front of the engine.
+
+A client that sends the header X-Finetune-Bot-Stages is told in its stream what is done before the answer begins:
+events without choices, with a field `stage`. Any other client gets OpenAI's events alone.
+"""
 
 import asyncio
 import json
@@ -13,12 +17,16 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field, field_validator
 
 from providers.errors import NotFound
-from providers.local.serving.engine import Busy, Engine
-from providers.local.serving.generation import Failure, Generation, Piece, Question
+from providers.local.serving.engine import Engine
+from providers.local.serving.fair_queue import Busy
+from providers.local.serving.generation import Failure, Generation, Piece, Question, Stage
 
 DEFAULT_TOKENS = 512
+STAGES_HEADER = "x-finetune-bot-stages"
 _LOOK_SECONDS = 0.5
-"""How often it is looked whether a client that waits for a whole answer is still there."""
+"""How often it is looked whether a client that waits for an answer is still there."""
+_STAGE_SECONDS = 20.0
+"""How often a stage that lasts is said again."""
 
 
 class TextPart(BaseModel):
@@ -57,6 +65,7 @@ class Completion(BaseModel):
     top_p: float = Field(default=1.0, gt=0, le=1)
     stop: list[str] = Field(default_factory=list, max_length=4)
     seed: int | None = None
+    user: str = Field(default="", max_length=200)
     n: Literal[1] = 1
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
@@ -68,6 +77,11 @@ class Completion(BaseModel):
     @classmethod
     def _list_of_stops(cls, value: Any) -> Any:
         return [] if value is None else [value] if isinstance(value, str) else value
+
+    @field_validator("user", mode="before")
+    @classmethod
+    def _nobody(cls, value: Any) -> Any:
+        return "" if value is None else value
 
     @field_validator("stream_options", mode="before")
     @classmethod
@@ -82,17 +96,17 @@ class _Answer:
         """Ask. Raises Busy."""
         self.id = f"chatcmpl-{uuid.uuid4().hex}"
         self.created = int(time.time())
-        self._pieces: asyncio.Queue[Piece | Failure] = asyncio.Queue()
+        self._pieces: asyncio.Queue[Piece | Failure | Stage] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         put = self._pieces.put_nowait
 
-        def deliver(piece: Piece | Failure) -> None:
+        def deliver(piece: Piece | Failure | Stage) -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(put, piece)
 
         self._generation: Generation = engine.ask(question, deliver)
 
-    async def next(self, seconds: float | None = None) -> Piece | Failure:
+    async def next(self, seconds: float | None = None) -> Piece | Failure | Stage:
         """The next piece. Raises TimeoutError."""
         return await asyncio.wait_for(self._pieces.get(), seconds)
 
@@ -117,6 +131,7 @@ def build(engine: Engine) -> FastAPI:
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
         state = {"ready": engine.is_alive, "running": engine.running, "waiting": engine.waiting}
+        state["in_memory"] = len(engine.in_memory)
         return JSONResponse(state, 200 if engine.is_alive else 503)
 
     @app.get("/v1/models")
@@ -142,6 +157,7 @@ def build(engine: Engine) -> FastAPI:
                     top_p=completion.top_p,
                     stops=completion.stop,
                     seed=completion.seed,
+                    user=completion.user,
                 ),
             )
         except NotFound as error:
@@ -164,6 +180,8 @@ async def _whole(answer: _Answer, completion: Completion, request: Request) -> R
                 if await request.is_disconnected():
                     return Response(status_code=499)
                 continue
+            if isinstance(piece, Stage):
+                continue
             if isinstance(piece, Failure):
                 return _error(piece)
             text += piece.text
@@ -175,10 +193,20 @@ async def _whole(answer: _Answer, completion: Completion, request: Request) -> R
     return JSONResponse({**_head(answer, completion, "chat.completion"), "choices": [choice], "usage": _usage(piece)})
 
 
-async def _stream(answer: _Answer, completion: Completion, _request: Request) -> Response:
-    """The answer as it is written. What fails before its first piece has a status of its own."""
+async def _stream(answer: _Answer, completion: Completion, request: Request) -> Response:
+    """The answer as it is written. What fails before anything was sent has a status of its own."""
+    tells = STAGES_HEADER in request.headers
     try:
-        first = await answer.next()
+        while True:
+            try:
+                first = await answer.next(_LOOK_SECONDS)
+            except TimeoutError:
+                if await request.is_disconnected():
+                    answer.leave()
+                    return Response(status_code=499)
+                continue
+            if tells or not isinstance(first, Stage):
+                break
     except asyncio.CancelledError:
         answer.leave()
         raise
@@ -187,10 +215,17 @@ async def _stream(answer: _Answer, completion: Completion, _request: Request) ->
     return StreamingResponse(_events(answer, completion, first), media_type="text/event-stream")
 
 
-async def _events(answer: _Answer, completion: Completion, piece: Piece | Failure) -> AsyncIterator[str]:
+async def _events(answer: _Answer, completion: Completion, piece: Piece | Failure | Stage) -> AsyncIterator[str]:
     head = _head(answer, completion, "chat.completion.chunk")
     try:
-        yield _event({**head, "choices": [_choice({"role": "assistant", "content": ""})]})
+        while isinstance(piece, Stage):
+            yield _event({**head, "choices": [], "stage": piece.text})
+            try:
+                piece = await answer.next(_STAGE_SECONDS)
+            except TimeoutError:
+                continue
+        if isinstance(piece, Piece):
+            yield _event({**head, "choices": [_choice({"role": "assistant", "content": ""})]})
         while isinstance(piece, Piece):
             if piece.text:
                 yield _event({**head, "choices": [_choice({"content": piece.text})]})
@@ -200,10 +235,17 @@ async def _events(answer: _Answer, completion: Completion, piece: Piece | Failur
                     yield _event({**head, "choices": [], "usage": _usage(piece)})
                 yield "data: [DONE]\n\n"
                 return
-            piece = await answer.next()
+            piece = await _next_words(answer)
         yield _event(_error_body(piece))
     finally:
         answer.leave()
+
+
+async def _next_words(answer: _Answer) -> Piece | Failure:
+    while True:
+        piece = await answer.next()
+        if not isinstance(piece, Stage):
+            return piece
 
 
 def _head(answer: _Answer, completion: Completion, kind: str) -> dict[str, Any]:

@@ -1,123 +1,124 @@
-"""One base model in memory, with the adapters of the tuned models that are asked for."""
+"""One model in memory, with the adapters of the tuned models that are asked for."""
 
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 import torch
-from peft import PeftConfig, inject_adapter_in_model, set_peft_model_state_dict
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from providers.errors import InvalidRequest
 from providers.local import base_models
+from providers.local.plain_template import load_tokenizer
+from providers.local.serving import adapters, memory, mixing
+from providers.local.serving.adapters import Adapter
 from providers.local.serving.catalogue import Entry
 
 log = structlog.get_logger()
 
-MOST_ADAPTERS = 8
-"""Kept in memory at once; the one that was used longest ago goes first."""
-_PREFIX = "base_model.model."
+LEAST_ADAPTER_BYTES = 256 << 20
+SHARE_FOR_ADAPTERS = 0.25
+"""Adapters that nobody asks just now are kept while all take no more than this share of their base model's memory, or
+than the bytes above it: loading one again takes a moment, an answer takes seconds."""
+MOST_TOKENIZERS = 8
+_TOKENIZER_FILES = ("tokenizer*", "chat_template*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges*")
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What answers as one model of the catalogue: its adapter, if it is one, and its way with words."""
+
+    adapter: Adapter | None
+    tokenizer: Any
+    ends: frozenset[int]
 
 
 class Weights:
-    """A base model and its adapters. Not for several threads."""
+    """A model and its adapters. Not for several threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the base model in `folder`: 32 bits on a processor, where decoding is quickest in them."""
+    def __init__(self, folder: Path, *, merge: Entry | None = None, adapter_bytes: int | None = None) -> None:
+        """Load the model in `folder`: 32 bits on a processor, where decoding is quickest in them.
+
+        `merge` is an adapter that is no plain one: it is merged into the model, which then answers for it alone.
+        Adapters are kept in `adapter_bytes` of memory. Raises InvalidRequest.
+        """
         self._folder = folder
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        self.device, dtype = place()
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        self.model = model.to(self._device).eval().requires_grad_(requires_grad=False)
-        self._adapters: dict[str, str] = {}  # what is loaded, by its folder and version; the oldest use first
-        self._tokenizers: dict[str, Any] = {}
-        self._serial = 0
-        self._active: str | None = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self._device
+        if merge is not None:
+            model = _merged(model, merge)
+        self.model = model.to(self.device).eval().requires_grad_(requires_grad=False)
+        self.bytes = memory.held(model)
+        self._last = next((name for name, one in model.named_modules() if one is model.get_output_embeddings()), "")
+        self.stretches, self._layers = mixing.prepare(model)
+        share = max(LEAST_ADAPTER_BYTES, int(self.bytes * SHARE_FOR_ADAPTERS))
+        self._room = share if adapter_bytes is None else adapter_bytes
+        self._adapters: OrderedDict[tuple[Path, str], Adapter] = OrderedDict()  # the oldest use first
+        self._tokenizers: OrderedDict[str, Any] = OrderedDict()
 
     @property
     def context(self) -> int:
         """How many tokens the model can have before it, question and answer together."""
-        return int(getattr(self.model.config, "max_position_embeddings", 2048))
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", None) or 2048)
 
-    def ready(self, entry: Entry, in_use: frozenset[str]) -> str:
-        """Load the entry's adapter unless it is loaded; returns the key for `activate`.
+    @property
+    def loaded(self) -> int:
+        """How many adapters are kept in memory."""
+        return len(self._adapters)
 
-        `in_use` are keys that must stay loaded. Raises InvalidRequest if the adapter does not fit.
-        """
-        key = _key(entry)
-        if key not in self._tokenizers:
-            source = entry.adapter or self._folder
-            self._tokenizers[key] = AutoTokenizer.from_pretrained(source, local_files_only=True)
-        if entry.adapter is None:
-            return key
-        if key in self._adapters:
-            self._adapters[key] = self._adapters.pop(key)
-            return key
-        for old in [one for one in self._adapters if one not in in_use][: len(self._adapters) - MOST_ADAPTERS + 1]:
-            self._unload(old)
-        self._serial += 1
-        self._load(entry, f"tuned{self._serial}")
-        self._adapters[key] = f"tuned{self._serial}"
-        self._active = "?"  # loading has switched something
-        return key
+    def voice(self, entry: Entry) -> Voice:
+        """What answers for an entry; its adapter is loaded unless it is. Raises InvalidRequest if it does not fit."""
+        tokenizer = self._tokenizer(entry.own or entry.adapter or self._folder)
+        ends = base_models.end_tokens(self._folder, tokenizer)
+        return Voice(self._adapter(entry) if entry.adapter and entry.mixes else None, tokenizer, ends)
 
-    def tokenizer(self, key: str) -> Any:
-        """The tokenizer with the chat template that the model was trained with."""
-        return self._tokenizers[key]
-
-    def ends(self, key: str) -> frozenset[int]:
-        """The tokens that end an answer."""
-        return base_models.end_tokens(self._folder, self._tokenizers[key])
-
-    def activate(self, key: str) -> None:
-        """From now on the model answers as this one."""
-        if key == self._active:
-            return
-        adapter = self._adapters.get(key)
-        for module in self._layers():
-            module.enable_adapters(enabled=adapter is not None)
-            if adapter is not None:
-                module.set_adapter(adapter, inference_mode=True)
-        self._active = key
-
-    def _layers(self) -> list[BaseTunerLayer]:
-        return [module for module in self.model.modules() if isinstance(module, BaseTunerLayer)]
-
-    def _load(self, entry: Entry, name: str) -> None:
+    def _adapter(self, entry: Entry) -> Adapter:
         assert entry.adapter is not None
-        config = PeftConfig.from_pretrained(str(entry.adapter))
-        config.inference_mode = True
-        state = load_file(entry.adapter / "adapter_model.safetensors")
-        inject_adapter_in_model(config, self.model, adapter_name=name)
-        result: Any = set_peft_model_state_dict(
-            self.model, {key.removeprefix(_PREFIX): value for key, value in state.items()}, adapter_name=name
-        )
-        missing = [key for key in result.missing_keys if f".{name}." in key]
-        if missing or result.unexpected_keys or not state:
-            self._remove(name)
-            raise InvalidRequest(
-                f"The tuned model {entry.name} does not fit its base model, so it cannot answer. Train it again.",
-                detail=f"missing {missing[:3]}, unexpected {result.unexpected_keys[:3]}",
-            )
-        self.model.eval()
-        log.info("adapter_loaded", model=entry.name, tensors=len(state))
+        key = (entry.adapter, entry.version)
+        if key not in self._adapters:
+            self._adapters[key] = adapters.read(entry.adapter, entry.name, self._layers, self._last)
+            while len(self._adapters) > 1 and sum(one.bytes for one in self._adapters.values()) > self._room:
+                self._adapters.popitem(last=False)  # rows that still answer with it hold it until they are done
+        self._adapters.move_to_end(key)
+        return self._adapters[key]
 
-    def _unload(self, key: str) -> None:
-        self._remove(self._adapters.pop(key))
-        self._tokenizers.pop(key, None)
-
-    def _remove(self, name: str) -> None:
-        for module in self._layers():
-            module.delete_adapter(name)
-        self._active = "?"
+    def _tokenizer(self, folder: Path) -> Any:
+        """The tokenizer with the chat template that the model was trained with; equal ones are kept once."""
+        files = sorted({path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern) if path.is_file()})
+        digest = hashlib.sha256(b"".join(path.name.encode() + _digest(path) for path in files)).hexdigest()
+        if digest not in self._tokenizers:
+            self._tokenizers[digest] = load_tokenizer(folder)
+            while len(self._tokenizers) > MOST_TOKENIZERS:
+                self._tokenizers.popitem(last=False)
+        self._tokenizers.move_to_end(digest)
+        return self._tokenizers[digest]
 
 
-def _key(entry: Entry) -> str:
-    return f"{entry.adapter}@{entry.version}" if entry.adapter else ""
+def place() -> tuple[torch.device, torch.dtype]:
+    """Where models are computed here, and in which numbers."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu"), torch.float32
+    return torch.device("cuda"), torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _merged(model: Any, entry: Entry) -> Any:
+    assert entry.adapter is not None
+    adapters.check(load_file(entry.adapter / "adapter_model.safetensors"), entry.name)
+    try:
+        tuned: Any = PeftModel.from_pretrained(model, str(entry.adapter))
+        return tuned.merge_and_unload()
+    except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
+        log.warning("adapter_not_merged", model=entry.name, exc_info=error)
+        raise InvalidRequest(
+            f"The tuned model {entry.name} does not fit its base model, so it cannot answer. Train it again.",
+            detail=str(error)[:300],
+        ) from error
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

@@ -2,6 +2,7 @@
 
 __main__     the process: what it is told, and how it ends
 recipe       a training from top to bottom
+held_out     judging the model by answers that it does not learn, before and after
 methods/     what differs between SFT and the others
 knobs        hyperparameters, checked before anything is started
 arguments    what transformers' trainer is told; precision: in how many bits

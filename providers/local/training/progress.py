@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import psutil
@@ -9,13 +11,34 @@ import torch
 import transformers
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from providers.base import MetricPoint
+from providers.base import FIGURES, MetricPoint
 from providers.errors import TrainingFailed
 from providers.local.threads import FairThreads
 from providers.local.training.control import Control
 from providers.local.training.run_folder import COMPLETE, Reporter, RunFolder
 
 _Callback: Any = transformers.TrainerCallback
+_OWN = {
+    "rewards/accuracies": "preference_accuracy",
+    "rewards/margins": "reward_margin",
+    "reward": "reward",
+    "reward_std": "reward_spread",
+    "completions/mean_length": "answer_tokens",
+    "completions/clipped_ratio": "cut_answers",
+}
+"""A method's own figures: TRL's name of each, and ours (`providers.base.FIGURES`)."""
+
+
+def _own_time(method: Callable[..., None]) -> Callable[..., None]:
+    """Count what a callback of ours takes."""
+
+    @wraps(method)
+    def timed(self: "Progress", *args: Any, **more: Any) -> None:
+        began = time.monotonic()
+        method(self, *args, **more)
+        self.bookkeeping += time.monotonic() - began
+
+    return timed
 
 
 class Progress(_Callback):  # type: ignore[misc]
@@ -33,6 +56,9 @@ class Progress(_Callback):  # type: ignore[misc]
         self._tokens = 0
         self._logged_tokens = 0
         self.paused = False
+        self.bookkeeping = 0.0
+        self._steps: list[float] = []
+        self._step_began = 0.0
 
     def count(self, tokens: int) -> None:
         """So many tokens have been read in a batch."""
@@ -43,21 +69,31 @@ class Progress(_Callback):  # type: ignore[misc]
         self._logged_at = time.monotonic()
         self._reporter.say(step=state.global_step, total_steps=state.max_steps, total_epochs=args.num_train_epochs)
 
+    @_own_time
     def on_step_begin(self, _args: TrainingArguments, _state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         """Leave cores to others that want them."""
+        self._step_began = time.monotonic()
         self._threads.adjust()
 
+    @_own_time
     def on_step_end(self, _args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Stop with a checkpoint if a pause is wanted and there is anything left to do."""
+        self._steps.append(time.monotonic() - self._step_began)
         if self._control.pause_wanted.is_set() and state.global_step < state.max_steps:
             control.should_save = True
             control.should_training_stop = True
             self.paused = True
 
+    def on_train_end(self, *_args: Any, **_: Any) -> None:
+        """Keep how long each step took, and all callbacks of ours together, in seconds."""
+        self._folder.write_timing(self._steps, self.bookkeeping)
+
+    @_own_time
     def on_save(self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         """The checkpoint is complete: say so in it."""
         (self._folder.checkpoints_folder / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
+    @_own_time
     def on_log(
         self,
         _args: TrainingArguments,
@@ -69,7 +105,12 @@ class Progress(_Callback):  # type: ignore[misc]
         """Tell the figures of a step, or of a validation. Raises TrainingFailed if the loss is no number."""
         figures = logs or {}
         if "eval_loss" in figures:
-            point = MetricPoint(state.global_step, epoch=state.epoch, validation_loss=_finite(figures["eval_loss"]))
+            point = MetricPoint(
+                state.global_step,
+                epoch=state.epoch,
+                validation_loss=_finite(figures["eval_loss"]),
+                figures=_own(figures, "eval_", "validation_"),
+            )
             self._folder.append(point)
         if "loss" in figures:
             self._step(state, figures)
@@ -91,6 +132,7 @@ class Progress(_Callback):  # type: ignore[misc]
             learning_rate=figures.get("learning_rate"),
             tokens_per_second=new_tokens / seconds if seconds > 0 else None,
             memory_bytes=self._memory(),
+            figures=_own(figures),
         )
         self._folder.append(point)
         self._reporter.say(step=state.global_step, trained_tokens=self._tokens, eta_seconds=self._left(state, now))
@@ -112,3 +154,9 @@ class Progress(_Callback):  # type: ignore[misc]
 def _finite(value: Any) -> float | None:
     number = float(value)
     return number if math.isfinite(number) else None
+
+
+def _own(figures: dict[str, Any], theirs: str = "", ours: str = "") -> dict[str, float]:
+    """The method's own figures that have a name here."""
+    named = {f"{ours}{name}": figures.get(f"{theirs}{key}") for key, name in _OWN.items()}
+    return {name: float(value) for name, value in named.items() if value is not None and name in FIGURES}

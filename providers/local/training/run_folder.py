@@ -3,10 +3,12 @@
 request.json     what to do
 status.json      where it stands; replaced whole, so a reader never sees half of it
 news.jsonl       a line for each step's figures and for each event; only ever appended to
+timing.json      the seconds of each step, and of our own bookkeeping
 trainer.log      what the trainer's libraries print
 trainer.lock     locked while the trainer lives, whatever happens to its watcher
 checkpoints/     checkpoint-N, each with a file `complete` once it is
 model/           the adapter; appears whole, at the end
+judged.json      how held-out answers were told apart before and after, for methods that can say
 """
 
 import fcntl
@@ -22,6 +24,7 @@ from providers.base import Method, MetricPoint, ProviderEvent, ProviderJobStatus
 from providers.errors import NotFound
 
 COMPLETE = "complete"
+JUDGED_FILE = "judged.json"
 FINAL = frozenset(
     {
         ProviderJobStatus.SUCCEEDED,
@@ -101,10 +104,19 @@ class RunFolder:
         """The request as it was written."""
         data = json.loads(self.request_file.read_text())
         paths = {
-            name: Path(data[name]) if data[name] is not None else None
-            for name in ("train_path", "folder", "validation_path", "resume_from")
+            name: Path(data[name]) if data.get(name) is not None else None
+            for name in ("train_path", "folder", "validation_path", "test_path", "resume_from")
         }
         return TrainingRequest(**{**data, **paths, "method": Method(data["method"])})
+
+    @property
+    def judged_file(self) -> Path:
+        """How the model told held-out answers apart before and after, where the method can say."""
+        return self.path / JUDGED_FILE
+
+    def write_judged(self, base: Sequence[float], tuned: Sequence[float]) -> None:
+        """Keep for each held-out example how well it was judged before and after."""
+        _replace(self.judged_file, {"base": list(base), "tuned": list(tuned)})
 
     def write_status(self, status: Status) -> None:
         """Say where the training stands."""
@@ -117,6 +129,10 @@ class RunFolder:
         except FileNotFoundError:
             return Status()
         return Status(**{**data, "status": ProviderJobStatus(data["status"])})
+
+    def write_timing(self, steps: Sequence[float], bookkeeping: float) -> None:
+        """Keep the seconds of each step, and of all callbacks of ours."""
+        _replace(self.path / "timing.json", {"seconds": list(steps), "bookkeeping": bookkeeping})
 
     def append(self, news: MetricPoint | ProviderEvent) -> None:
         """Add a line of news, at once."""

@@ -10,8 +10,10 @@ import pytest
 
 from providers.base import Method, MetricPoint, ProviderJob, ProviderJobStatus, TrainingRequest
 from providers.local.adapter import LocalTraining
+from providers.local.settings import shut_off
 from tests.tiny_model import make
 
+shut_off()  # before a test imports a library that would look for a hub
 MOVING = {ProviderJobStatus.PENDING, ProviderJobStatus.RUNNING}
 HYPERPARAMETERS = {"epochs": 6, "batch_size": 4, "learning_rate": 1e-2, "lora_r": 8, "checkpoint_steps": 4}
 

@@ -63,12 +63,15 @@ def test_what_a_request_may_say(client, chat):
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
     ]
-    fields = {"max_completion_tokens": 10**6, "temperature": 0.5, "user": "u", "n": 1, "top_p": 1.0, "seed": 4}
+    fields = {"max_completion_tokens": 10**6, "temperature": 0.5, "user": "u", "n": 1, "top_p": 0.9, "seed": 4}
+    fields |= {"stop": "\n\n"}
     answer = ask(client, model="Recipes", messages=messages, **fields)
     assert (answer.choices[0].finish_reason, answer.model) == ("length", "Recipes")
     (asked,) = chat.requests
     assert asked.messages == [ChatMessage("system", "Be brief."), ChatMessage("user", "ab")]
     assert (asked.max_tokens, asked.temperature) == (4096, 0.5)
+    assert (asked.top_p, asked.seed, list(asked.stop)) == (0.9, 4, ["\n\n"])
+    assert asked.user.startswith("key:")
 
 
 @ONE_DATABASE
@@ -78,7 +81,8 @@ def test_what_a_request_may_say(client, chat):
         ({"n": 2}, "n", "not supported"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "not supported"),
         ({"response_format": {"type": "json_object"}}, "response_format", "not supported"),
-        ({"stop": ["\n"]}, "stop", "not supported"),
+        ({"stop": ["\n"] * 5}, "stop", "at most 4"),
+        ({"top_p": 0}, "top_p", "greater than 0"),
         ({"extra_body": {"colour": "blue"}}, "colour", "no field"),
         ({"messages": []}, "messages", "at least 1"),
         ({"messages": QUESTION * 201}, "messages", "at most 200"),

@@ -5,16 +5,18 @@ import time
 import pytest
 from sqlmodel import select
 
-from providers.base import ChatChunk
+from providers.base import ChatChunk, Deployment, DeploymentStatus
 from providers.errors import InvalidRequest, NotFound, RateLimited
 from tests.workers.jobs.conftest import TUNER, task
 from tests.workers.jobs.test_evaluation import ANSWERS, PATH, rows
+from workers import hosting
 from workers.evaluation import generate
 from workers.hosting import models
 from workers.jobs import evaluation
 from workers.run_status import RunStatus
 from workers.runs import lifecycle
 from workers.tables import (
+    Announcement,
     Credential,
     Endpoint,
     EndpointStatus,
@@ -23,7 +25,6 @@ from workers.tables import (
     HostedModel,
     LeaseStatus,
     Run,
-    RunEvent,
     Task,
     TaskStatus,
 )
@@ -40,6 +41,7 @@ def hosted(db, context, start):
         session.add(Credential(team_id="T1", provider="azure_openai", sealed=context.vault.seal({"api_key": "k"})))
         run = session.get_one(Run, run_id)
         run.provider, run.base_model, run.tuned_model, run.model_name = "azure_openai", BASE, "ft-1", "at-tuned"
+        run.cost = {**run.cost, "answers_dollars": 0.004}
         session.add(run)
         for status in (*PATH, RunStatus.DEPLOYING):
             lifecycle.transition(session, run, status)
@@ -134,9 +136,9 @@ def test_after_an_hour_of_that_it_is_said_and_the_base_model_ends(db, hosted, ca
     talker.say = limited
     assert carry("evaluate", hosted).status is TaskStatus.QUEUED
     with db.write() as session:
-        for event in session.exec(select(RunEvent).where(RunEvent.kind == "evaluating")):
-            event.at -= 3700
-            session.add(event)
+        for asked in session.exec(select(Task).where(Task.kind == "evaluate")):
+            asked.created_at -= 3700
+            session.add(asked)
     assert carry("evaluate", hosted).status is TaskStatus.DONE
     assert "slowly" in summary(db)["problem"]
     assert summary(db)["spent"]["dollars"] == 0
@@ -198,6 +200,119 @@ def test_a_model_that_is_hosted_no_more_is_said(db, hosted, carry, talker, knows
     (endpoint,) = rows(db, Endpoint)
     assert endpoint.status is (EndpointStatus.ASLEEP if lost == "tuned" else EndpointStatus.ACTIVE)
     assert statuses(db)["base"] is LeaseStatus.ENDING
+
+
+def not_compared(db, carry, run_id, lost="tuned"):
+    """Up to the run's end without a comparison, as this model could not be hosted."""
+    with db.write() as session:
+        row = session.exec(select(HostedModel).where(HostedModel.purpose == lost)).one()
+        models.end(session, row, problem="InsufficientQuota")
+    carry("evaluate", run_id)
+
+
+def wake(db):
+    """Have it deployed again; what is asked for by that, by its purpose."""
+    (endpoint,) = rows(db, Endpoint)
+    with db.write() as session:
+        woken = hosting.wake(session, TUNER, endpoint.id).id
+    return {one.purpose: one for one in rows(db, HostedModel) if one.id >= woken}
+
+
+def answers_now(db, row):
+    with db.write() as session:
+        run, held = session.get_one(Run, row.run_id), session.get_one(HostedModel, row.id)
+        seen = Deployment(held.name, DeploymentStatus.READY, target=held.name)
+        models.ready(session, run, held, seen, 4.0)
+
+
+@pytest.fixture
+def knows_again(talker):
+    talker.say = lambda model, question: ANSWERS[question] if "-t-" in model else "Sure!"
+
+
+def test_a_comparison_that_could_not_be_made_is_made_when_the_model_is_deployed_again(
+    db, hosted, carry, talker, knows_again, run_now
+):
+    not_compared(db, carry, hosted)
+    assert summary(db)["problem"].endswith("Once it is deployed again, both models are compared after all.")
+    with db.read() as session:
+        told = hosting.owed_words(session, run_now(hosted))
+    assert told == "Both models are then compared, as was planned: 80 answers, under $0.01."
+    asked = wake(db)
+    assert set(asked) == {"tuned", "base"}
+    assert wake(db) == asked  # clicked twice
+    answers_now(db, asked["tuned"])
+    assert task(db, "evaluate", hosted).status is TaskStatus.DONE  # the first: the base model is still to come
+    answers_now(db, asked["base"])
+    assert carry("evaluate", hosted).status is TaskStatus.DONE
+    assert {one.model for one in talker.asked} == {one.name for one in asked.values()}
+    assert summary(db)["verdict"] == "better"
+    assert "problem" not in summary(db)
+    run = run_now(hosted)
+    assert (run.status, run.progress["verdict"]) == (RunStatus.READY, summary(db)["words"])
+    assert run.actual["evaluation_dollars"] is not None
+    assert [one.status for one in rows(db, Endpoint)] == [EndpointStatus.ACTIVE]
+    assert statuses(db) == {"tuned": LeaseStatus.READY, "base": LeaseStatus.ENDING}
+    shown = {one.slot: one for one in rows(db, Announcement)}
+    assert shown[f"run:{hosted}:evaluation_summary"].revision > 1
+    assert any("📊" in one.data.get("text", "") and "better" in one.data["text"] for one in shown.values())
+    with db.write() as session:  # deployed once more, nothing is compared any more
+        hosting.end(session, TUNER, asked["tuned"].id)
+    assert set(wake(db)) == {"tuned"}
+
+
+@ONE_DATABASE
+def test_one_that_fails_again_is_owed_still_and_leaves_no_base_model(db, hosted, carry, talker, knows_again, run_now):
+    not_compared(db, carry, hosted, lost="base")
+    with db.write() as session:
+        hosting.end(session, TUNER, session.exec(select(HostedModel).where(HostedModel.purpose == "tuned")).one().id)
+    asked = wake(db)
+    answers_now(db, asked["tuned"])
+    with db.write() as session:
+        run, base = session.get_one(Run, hosted), session.get_one(HostedModel, asked["base"].id)
+        models.failed(session, run, base, "No quota.")
+    assert carry("evaluate", hosted).status is TaskStatus.DONE
+    assert "The base model could not be hosted at the vendor: No quota." in summary(db)["problem"]
+    assert summary(db)["owed"]
+    assert rows(db, Endpoint)[0].status is EndpointStatus.ACTIVE
+    with db.write() as session:
+        hosting.end(session, TUNER, asked["tuned"].id)
+    again = wake(db)
+    assert set(again) == {"tuned", "base"}
+    answers_now(db, again["base"])
+    with db.write() as session:  # thought better of it while the tuned model was still to come
+        hosting.end(session, TUNER, again["tuned"].id)
+    assert statuses(db) == {"tuned": LeaseStatus.ENDING, "base": LeaseStatus.ENDING}
+    assert talker.asked == []
+
+
+@ONE_DATABASE
+def test_a_made_up_comparison_that_breaks_for_good_is_said_and_ends_the_base_model(
+    db, scripted, hosted, carry, talker, run_now
+):
+    def fault(_model, _question):
+        raise ValueError("a fault of ours")
+
+    not_compared(db, carry, hosted)
+    talker.say = fault
+    for one in wake(db).values():
+        answers_now(db, one)
+    for _ in range(scripted.settings.timing.max_crashes):
+        carry("evaluate", hosted)
+    assert task(db, "evaluate", hosted).status is TaskStatus.DEAD
+    assert "a fault on our side" in run_now(hosted).progress["verdict"]
+    assert statuses(db) == {"tuned": LeaseStatus.READY, "base": LeaseStatus.ENDING}
+
+
+@ONE_DATABASE
+def test_without_a_test_nothing_is_owed(db, hosted, carry, knows):
+    with db.write() as session:
+        run = session.get_one(Run, hosted)
+        run.plan, run.test_dataset_id = {**run.plan, "test_on": "nothing", "test_dataset_id": None}, None
+        session.add(run)
+    not_compared(db, carry, hosted)
+    assert "owed" not in summary(db)
+    assert set(wake(db)) == {"tuned"}
 
 
 def test_cancelled_in_the_middle_both_end(db, hosted, carry, talker, run_now, monkeypatch):

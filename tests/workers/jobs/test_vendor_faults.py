@@ -4,22 +4,19 @@ Each fault ends in the right state of the run, with a card that says what to do;
 """
 
 import dataclasses
-import json
 import time
 import uuid
 
 import pytest
 from sqlmodel import select
 
-from bot.blocks import run_card
-from bot.sandbox.block_kit import problems_of_blocks
 from providers._openai_api.files import Files
 from providers.registry import build
 from providers.settings import ProviderSettings
 from tests.contracts.stand_in import StandIn
 from tests.contracts.stand_in_account import Problem
 from tests.workers.jobs.conftest import ROOT, TUNER
-from tests.workers.jobs.watched import watch_once
+from tests.workers.jobs.watched import again, card, look
 from workers import tasks
 from workers.jobs import runner
 from workers.jobs import watching as watcher
@@ -30,7 +27,9 @@ from workers.tables import Credential, Dataset, Run, Task, TaskStatus
 
 CREATE, RETRIEVE, LIST = "POST /fine_tuning/jobs", "GET /fine_tuning/jobs/{id}", "GET /fine_tuning/jobs"
 MODEL = "gpt-4.1-nano-2025-04-14"
-pytestmark = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.parametrize(
+    "db", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True
+)
 
 
 @pytest.fixture(autouse=True)
@@ -95,24 +94,6 @@ def training(place, vendor, run, submit):
     vendor.advance(look(place, run).provider_job_id, "running")
     vendor.clear()
     return run
-
-
-def look(place, run_id):
-    with place.db.read() as session:
-        return session.get_one(Run, run_id)
-
-
-def again(place, run_id):
-    with place.db.write() as session:
-        session.get_one(Run, run_id).next_poll_at = 0.0
-    watch_once(place)
-    return look(place, run_id)
-
-
-def card(row):
-    drawn = run_card.draw(row)
-    assert problems_of_blocks(drawn.blocks) == []
-    return json.dumps(drawn.blocks, ensure_ascii=False)
 
 
 def test_from_files_to_a_model(place, vendor, training):

@@ -1,6 +1,7 @@
-"""Runs at vendors that answer as a test wants, and a watcher that is carried out by hand."""
+"""Runs at vendors that answer as a test wants, a watcher that is carried out by hand, and what became of the runs."""
 
 import dataclasses
+import json
 import threading
 import time
 import uuid
@@ -8,6 +9,8 @@ from collections import defaultdict
 
 from sqlmodel import Session, select
 
+from bot.blocks import run_card
+from bot.sandbox.block_kit import problems_of_blocks
 from providers.base import ProviderJob, ProviderJobStatus
 from providers.errors import NotConfigured
 from workers import tasks
@@ -19,6 +22,9 @@ from workers.tables import Dataset, Run, Task
 
 TUNER = Actor("T1", "U1", "C1")
 RUNNING = ProviderJob("job", ProviderJobStatus.RUNNING, vendor_status="running", stage="training")
+SUCCEEDED = dataclasses.replace(
+    RUNNING, status=ProviderJobStatus.SUCCEEDED, tuned_model="ft:recipes", trained_tokens=4200, step=9
+)
 
 
 class Vendor:
@@ -122,3 +128,53 @@ def watch_once(context, key="watch:0") -> Task:
     runner.carry(context, task.id, task.attempt)
     with context.db.read() as session:
         return session.get_one(Task, task.id)
+
+
+def look(place, run_id):
+    with place.db.read() as session:
+        return session.get_one(Run, run_id)
+
+
+def change(place, run_id, **values):
+    with place.db.write() as session:
+        row = session.get_one(Run, run_id)
+        for name, value in values.items():
+            setattr(row, name, value)
+        session.add(row)
+
+
+def again(place, run_id):
+    """Watch once more, though it is not due yet."""
+    change(place, run_id, next_poll_at=0.0)
+    watch_once(place)
+    return look(place, run_id)
+
+
+def rows(place, table):
+    with place.db.read() as session:
+        return session.exec(select(table)).all()
+
+
+def card(row):
+    drawn = run_card.draw(row)
+    assert problems_of_blocks(drawn.blocks) == []
+    return json.dumps(drawn.blocks, ensure_ascii=False)
+
+
+def waits(row):
+    return row.next_poll_at - time.time()
+
+
+def later(place, run_id, seconds):
+    """As if the trouble had begun so long ago."""
+    row = look(place, run_id)
+    trouble = {**row.progress["trouble"], "since": row.progress["trouble"]["since"] - seconds}
+    change(place, run_id, progress={**row.progress, "trouble": trouble})
+
+
+def missing_for(place, run_id, seconds):
+    """As if the vendor had begun so long ago to say that it has no such training."""
+    row = look(place, run_id)
+    trouble = row.progress["trouble"]
+    missing = {**trouble["missing"], "since": trouble["missing"]["since"] - seconds}
+    change(place, run_id, progress={**row.progress, "trouble": {**trouble, "missing": missing}})

@@ -65,6 +65,8 @@ def test_another_method_brings_its_own_rate_and_settings(db):
         assert form.choices.method is ORPO
         assert form.choices.number("learning_rate") == 2e-4
         assert "loss_type" not in form.choices.knobs
+        full = proposal.with_preset(session, SETTINGS, known, known, "full")
+        assert full.number("learning_rate") == pytest.approx(1e-6)
 
 
 def test_a_pair_is_two_labelled_answers(db):

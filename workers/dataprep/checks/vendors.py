@@ -12,6 +12,7 @@ from workers.dataprep.checks.kinds import MOST_PLACES, Counted, Kinds, Place
 from workers.dataprep.example import Example
 
 METHOD_NAMES = {"sft": "supervised", "dpo": "preference (DPO)", "kto": "KTO", "rft": "reinforcement"}
+METHOD_NAMES |= {"orpo": "preference (ORPO)", "grpo": "reinforcement by references (GRPO)"}
 
 
 @dataclass(frozen=True)

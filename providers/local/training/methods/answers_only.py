@@ -4,6 +4,7 @@ On a processor TRL scores every position of every example against the whole voca
 the answers'; with a small model that takes longer than everything else together.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,16 +12,24 @@ from typing import Any
 import torch
 from trl.trainer import sft_trainer
 
+from providers.local.training.batches import halves
+
 _IGNORED = -100
 _Trainer: Any = sft_trainer.SFTTrainer
 
 
 class LearningTrainer(_Trainer):  # type: ignore[misc]
-    """Gives the same loss and gradients, sooner. `count` is told how many tokens each batch has."""
+    """Gives the same loss and gradients, sooner. `count` is told how many tokens each batch has.
 
-    def __init__(self, *args: Any, count: Callable[[int], None], **kwargs: Any) -> None:
+    A batch that the memory does not hold is done in halves, which gives the same gradients; `halved` is told once.
+    """
+
+    def __init__(self, *args: Any, count: Callable[[int], None], halved: Callable[[], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._count = count
+        self._halved = halved
+        self._cuts = 0
+        """How often each batch is cut in two before it is tried."""
 
     def compute_loss(
         self,
@@ -30,8 +39,6 @@ class LearningTrainer(_Trainer):  # type: ignore[misc]
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """The mean loss over the learnt tokens of all batches of this step."""
-        if return_outputs:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         targets = inputs["labels"][:, 1:]
         learnt = targets != _IGNORED
         with _scored(self.model.get_output_embeddings(), learnt):
@@ -39,9 +46,60 @@ class LearningTrainer(_Trainer):  # type: ignore[misc]
             logits = model(**rest, use_cache=False).logits[0]
         summed = torch.nn.functional.cross_entropy(logits.float(), targets[learnt], reduction="sum")
         if self.model.training:
-            self._count(int(inputs["attention_mask"].sum()))
+            mask = inputs.get("attention_mask")
+            self._count(inputs["input_ids"].numel() if mask is None else int(mask.sum()))
         items = learnt.sum() if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
-        return summed / items.clamp(min=1)
+        loss = summed / items.clamp(min=1)
+        return (loss, {}) if return_outputs else loss
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """The gradients of a batch: at once, or where memory is short part by part."""
+        if num_items_in_batch is None:
+            alone: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+            return alone
+        return self._in_parts(model, inputs, num_items_in_batch, self._cuts)
+
+    def _in_parts(self, model: Any, inputs: dict[str, Any], items: torch.Tensor | int, cuts: int) -> torch.Tensor:
+        parts = halves(inputs) if cuts else None
+        if parts is not None:
+            return self._in_parts(model, parts[0], items, cuts - 1) + self._in_parts(model, parts[1], items, cuts - 1)
+        before = [None if one.grad is None else one.grad.clone() for one in self._trained()] if self._cuts else None
+        try:
+            whole: torch.Tensor = super().training_step(model, inputs, items)
+            return whole
+        except (RuntimeError, MemoryError) as error:
+            parts = halves(inputs)
+            if not is_out_of_memory(error) or parts is None or not self._undo(before):
+                raise
+        self._cuts += 1
+        self._halved()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return self._in_parts(model, parts[0], items, 0) + self._in_parts(model, parts[1], items, 0)
+
+    def _trained(self) -> list[torch.nn.Parameter]:
+        return [one for one in self.model.parameters() if one.requires_grad]
+
+    def _undo(self, before: list[torch.Tensor | None] | None) -> bool:
+        """Take back what a batch that broke off has added; False where that is not known any more."""
+        if before is not None:
+            for one, kept in zip(self._trained(), before, strict=True):
+                one.grad = kept
+            return True
+        if self.args.gradient_accumulation_steps > 1:
+            return all(one.grad is None for one in self._trained())
+        for one in self._trained():
+            one.grad = None
+        return True
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is how torch says that memory is short, on a GPU or a processor."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate" in words
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from providers.base import TrainingRequest
 from providers.local.training.knobs import Knobs
@@ -46,6 +46,8 @@ class Kit:
     callbacks: Sequence[Any] = field(default=())
     count: Callable[[int], None] = lambda _tokens: None
     """To be told how many tokens each batch has."""
+    halved: Callable[[], None] = lambda: None
+    """To be told that the memory did not hold a batch, which was done in halves."""
 
 
 class Learning(Protocol):
@@ -57,4 +59,13 @@ class Learning(Protocol):
 
     def trainer(self, kit: Kit) -> Any:
         """A transformers Trainer that learns so."""
+        ...
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A method's module whose models tell wanted answers from unwanted ones."""
+
+    def scores(self, trained: Any, answers: Learnable) -> Sequence[float]:
+        """How well a trainer's model as it is now tells them apart: for each example from 0 to 1."""
         ...

@@ -5,12 +5,22 @@ from types import SimpleNamespace
 import pytest
 
 from providers.errors import NotConfigured
-from providers.local.serving import engine as engine_module
+from providers.local.serving import fair_queue
 from providers.local.serving.catalogue import Catalogue, Entry
-from providers.local.serving.engine import Busy, Engine
-from providers.local.serving.generation import Failure, Question
+from providers.local.serving.engine import Engine
+from providers.local.serving.fair_queue import Busy
+from providers.local.serving.generation import Failure, Question, Stage
 
+LOADING = Stage("loading the model")
 QUESTION = Question(Entry("m", "m"), [{"role": "user", "content": "hi"}], 8)
+
+
+class Answers(queue.Queue):
+    """What is delivered, but for what is said while one waits."""
+
+    def put(self, piece):
+        if piece != LOADING:
+            super().put(piece)
 
 
 @pytest.fixture
@@ -30,7 +40,7 @@ def opened(tmp_path):
 
 def test_trouble_with_one_question_ends_neither_the_engine_nor_the_wait(opened):
     engine, troubles = opened
-    answers = queue.Queue()
+    answers = Answers()
     for trouble in (NotConfigured("install it"), RuntimeError("a bug"), NotConfigured("still missing")):
         troubles.put(trouble)
         engine.ask(QUESTION, answers.put)
@@ -43,7 +53,7 @@ def test_trouble_with_one_question_ends_neither_the_engine_nor_the_wait(opened):
 
 def test_a_question_that_nobody_waits_for_is_not_begun(opened):
     engine, troubles = opened
-    answers = queue.Queue()
+    answers = Answers()
     held = threading.Event()
 
     class Slow(NotConfigured):
@@ -63,9 +73,11 @@ def test_a_question_that_nobody_waits_for_is_not_begun(opened):
 
 def test_what_breaks_while_it_reads_is_told_to_everyone_who_waits_for_it(opened, monkeypatch):
     engine, _ = opened
-    answers = queue.Queue()
-    monkeypatch.setattr(engine, "_prepare", lambda generation: ("key", SimpleNamespace(generation=generation)))
-    monkeypatch.setattr(engine, "_join", lambda _key, _rows: 1 / 0)
+    answers = Answers()
+    monkeypatch.setattr(
+        engine, "_prepare", lambda generation, _busy: SimpleNamespace(generation=generation, adapter=None, prompt=[1])
+    )
+    monkeypatch.setattr(engine, "_join", lambda: 1 / 0)
     engine.ask(QUESTION, answers.put)
     assert answers.get(timeout=60).status == 500
     engine.ask(QUESTION, answers.put)
@@ -73,7 +85,7 @@ def test_what_breaks_while_it_reads_is_told_to_everyone_who_waits_for_it(opened,
 
 
 def test_a_full_queue_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_module, "MOST_WAITING", 2)
+    monkeypatch.setattr(fair_queue, "MOST_WAITING", 2)
     engine = Engine(Catalogue(tmp_path, tmp_path), str)  # never started: nothing leaves the queue
     engine.ask(QUESTION, print)
     engine.ask(QUESTION, print)

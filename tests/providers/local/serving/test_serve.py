@@ -82,7 +82,7 @@ def served(trained, tmp_path_factory):
 
 def test_it_is_up_before_anything_is_loaded_and_lists_what_can_be_asked(served, tiny):
     assert served.get("/healthz") == {"status": "ok"}
-    assert served.get("/readyz") == {"ready": True, "running": 0, "waiting": 0}
+    assert served.get("/readyz") == {"ready": True, "running": 0, "waiting": 0, "in_memory": 0}
     assert set(served.chat.models()) >= {TUNED, str(tiny)}
 
 

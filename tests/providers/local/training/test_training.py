@@ -45,7 +45,7 @@ def test_only_the_two_newest_checkpoints_stay_and_are_whole(trained):
 
 def test_the_model_folder_has_all_that_serving_needs(trained, tiny):
     model = Path(trained.job.tuned_model)
-    assert json.loads((model / "model.json").read_text()) == {"base_model": str(tiny)}
+    assert json.loads((model / "model.json").read_text()) == {"base_model": str(tiny), "tuning": "lora"}
     assert json.loads((model / "adapter_config.json").read_text())["r"] == 8
     assert (model / "chat_template.jinja").read_text() == (tiny / "chat_template.jinja").read_text()
     assert (model / "adapter_model.safetensors").stat().st_size > 10_000
@@ -145,7 +145,7 @@ def test_it_dies_with_its_watcher(toy_request, tmp_path, eventually):
 def test_what_is_wrong_is_said_before_anything_starts(training, toy_request, tmp_path):
     request = replace(toy_request, folder=tmp_path / "run")
     wrong = [
-        (replace(request, method=Method.DPO), InvalidRequest, "dpo"),
+        (replace(request, method=Method.RFT), InvalidRequest, "rft"),
         (replace(request, base_model="no-such-model"), NotFound, "no-such-model"),
         (replace(request, base_model="../.."), NotFound, "no base model"),
         (replace(request, train_path=tmp_path / "gone"), InvalidRequest, "Attach"),

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
-from workers.evaluation.shape import Shape, normalised, parsed
+from providers.scoring.shape import Shape, normalised, parsed
 
 Scores = Mapping[str, float]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from workers.evaluation import metrics, shape
-from workers.evaluation.shape import Shape
+from providers.scoring import metrics, shape
+from providers.scoring.shape import Shape
 
 NOTHING = {"exact": 0.0, "precision": 0.0, "recall": 0.0, "f1": 0.0}
 
