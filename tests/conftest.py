@@ -22,6 +22,7 @@ from redis import Redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
+from sqlalchemy import Connection, Engine, event
 
 from workers.bootstrap import migrate, valkey_command
 from workers.context import Context
@@ -55,6 +56,13 @@ def pytest_configure() -> None:
         if name.startswith(OURS):
             del os.environ[name]
     sys.addaudithook(_stay_inside)
+    event.listen(Engine, "engine_connect", _sync_nothing)
+
+
+def _sync_nothing(connection: Connection) -> None:
+    """Spare SQLite the waits for the disk: nothing here outlives the session."""
+    if connection.dialect.name == "sqlite":
+        connection.connection.cursor().execute("PRAGMA synchronous=OFF")
 
 
 def _stay_inside(event: str, arguments: tuple[Any, ...]) -> None:
