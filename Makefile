@@ -24,11 +24,11 @@ azure: $(VENV)/.ready
 # Three at a time, as most of them wait; then those that start a whole installation each, two at a time.
 test: $(VENV)/.ready-dev
 	@$(BIN)/pytest -m "not full" -n 3 --dist loadfile --ignore tests/acceptance
-	@$(BIN)/pytest -m "not full" -n 2 --dist loadfile tests/acceptance
+	@$(BIN)/pytest -m "not full" -n 2 --dist loadfile --no-loadscope-reorder tests/acceptance
 
 test-all: $(VENV)/.ready-dev
 	@$(BIN)/pytest -n 3 --dist loadfile --ignore tests/acceptance
-	@$(BIN)/pytest -n 2 --dist loadfile tests/acceptance
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/acceptance
 
 check: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .
