@@ -150,7 +150,6 @@ class OpenAICompatibleChat:
         with answer:
             yield answer
 
-
     def _for_own(self, request: ChatRequest) -> dict[str, Any]:
         if not self._own:
             return {}

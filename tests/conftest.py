@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from redis import Redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
+from sqlalchemy import Connection, Engine, event
 
 from workers.bootstrap import migrate, valkey_command
 from workers.context import Context
@@ -36,6 +38,23 @@ if TYPE_CHECKING:
 OURS = ("FINETUNE_BOT_", "SLACK_", "DATABASE_URL", "REDIS_URL", "STORAGE_URL", "OPENAI_", "TOGETHER_")
 """Variables that would make a test depend on whose machine it runs on."""
 TEMPLATE = "migrated"
+TABLES = """
+    SELECT string_agg(format('%s %s', relkind, relname), ', ' ORDER BY relname)
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace
+"""
+EMPTY = """
+    DO $$
+    DECLARE one record;
+    BEGIN
+        SET LOCAL session_replication_role = replica;  -- in any order
+        FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+            EXECUTE format('DELETE FROM %I', one.tablename);
+        END LOOP;
+        FOR one IN SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL LOOP
+            EXECUTE format('ALTER SEQUENCE %I RESTART', one.sequencename);
+        END LOOP;
+    END $$
+"""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_ARGUMENTS = [
     "--headless=new",
@@ -55,6 +74,13 @@ def pytest_configure() -> None:
         if name.startswith(OURS):
             del os.environ[name]
     sys.addaudithook(_stay_inside)
+    event.listen(Engine, "engine_connect", _sync_nothing)
+
+
+def _sync_nothing(connection: Connection) -> None:
+    """Spare SQLite the waits for the disk: nothing here outlives the session."""
+    if connection.dialect.name == "sqlite":
+        connection.connection.cursor().execute("PRAGMA synchronous=OFF")
 
 
 def _stay_inside(event: str, arguments: tuple[Any, ...]) -> None:
@@ -121,6 +147,48 @@ def postgresql() -> Iterator["PostgresServer"]:
         shutil.rmtree(folder)
 
 
+class EmptyDatabases:
+    """Databases of a server with all tables and no rows, one at a time.
+
+    The last one is emptied and gets another name, which takes a twentieth of making one; whoever still knows the old
+    name reaches nothing. One whose tables a test has changed is dropped.
+    """
+
+    def __init__(self, server: "PostgresServer", connection: psycopg.Connection) -> None:
+        self._server, self._connection = server, connection
+        self._spare = ""
+        self._tables = self._inside(TEMPLATE, TABLES)
+
+    @contextmanager
+    def one(self) -> Iterator[str]:
+        """Its URL."""
+        name = f"test_{os.urandom(6).hex()}"
+        if self._spare:
+            self._connection.execute(f"ALTER DATABASE {self._spare} RENAME TO {name}")
+        else:
+            self._connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        self._spare = ""
+        yield self._server.get_uri(name)
+        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+        self._connection.execute(others, [name])
+        if self._inside(name, TABLES) == self._tables:
+            self._inside(name, EMPTY)
+            self._spare = name
+        else:
+            self._connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _inside(self, name: str, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self._server.get_uri(name), autocommit=True) as connection:
+            answer = connection.execute(statement)
+            return answer.fetchall() if answer.description else []
+
+
+@pytest.fixture(scope="session")
+def empty_databases(postgresql: "PostgresServer") -> Iterator[EmptyDatabases]:
+    with psycopg.connect(postgresql.get_uri(), autocommit=True) as connection:
+        yield EmptyDatabases(postgresql, connection)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A fresh, migrated database; `db.url` says where, for other processes."""
@@ -131,14 +199,10 @@ def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
         yield database
         database.dispose()
         return
-    server = request.getfixturevalue("postgresql")
-    name = f"test_{os.urandom(6).hex()}"
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        database = Database(server.get_uri(name))
+    with request.getfixturevalue("empty_databases").one() as url:
+        database = Database(url)
         yield database
         database.dispose()
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,11 @@ def examples(count: int, *, start: int = 0) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The real model first: while it computes, the stories after it wait for their vendors."""
+    items.sort(key=lambda item: item.get_closest_marker("real_model") is None)
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny base model."""

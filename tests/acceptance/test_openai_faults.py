@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.contracts.stand_in import StandIn
 
 KEY, OTHER_KEY = "sk-proj-canary0123456789", "sk-proj-canary9876543210"
 SECRET = "whsec_c2lsdmVyLWNhbmFyeS0wMTIzNDU2Nzg5"
-CREATE, POLL = "POST /fine_tuning/jobs", "GET /fine_tuning/jobs/{id}"
+CREATE, LIST, POLL = "POST /fine_tuning/jobs", "GET /fine_tuning/jobs", "GET /fine_tuning/jobs/{id}"
 
 pytestmark = pytest.mark.parametrize(
     "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True, scope="module"
@@ -50,9 +51,14 @@ def test_one_misfortune_after_the_other(customer: Customer, openai: StandIn):
     openai.clear()
     customer.enter_keys("openai", {"api_key": KEY, "webhook_secret": SECRET})
 
-    openai.fault(CREATE, cut="after")
+    sent, seen = threading.Event(), threading.Event()
+    openai.fault(CREATE, cut="after", until=sent)
     card = started(customer, "unlucky")
+    customer.wait(lambda: openai.calls(CREATE), "the create call")
+    openai.fault(LIST, until=seen)  # it is not found before somebody has seen that it is looked for
+    sent.set()
     customer.until_card(card, "Asking the provider whether it has started")
+    seen.set()
     customer.until_card(card, "checking the files")
     assert len(openai.calls(CREATE)) == 1
     job = next(reversed(openai.account.jobs))
@@ -66,7 +72,7 @@ def test_one_misfortune_after_the_other(customer: Customer, openai: StandIn):
     assert openai.webhook(job, address, "whsec_bm90LXRoZS1zZWNyZXQtb2YtYW55Ym9keQ==") == 401
     assert len(openai.calls(POLL)) == polls
     assert openai.webhook(job, address, SECRET) == 200
-    shown = customer.until_card(card, "step 5 of 10", 10)
+    shown = customer.until_card(card, "step 5 of 10")
     assert "slow down" not in shown
 
     openai.key = OTHER_KEY
@@ -93,10 +99,12 @@ def test_processes_are_killed(customer: Customer, openai: StandIn):
     customer.enter_keys("openai", {"api_key": KEY})
     pids = customer.installation.supervisor.pids
 
-    openai.fault(CREATE, hang=1.5)
+    killed = threading.Event()
+    openai.fault(CREATE, until=killed)
     card = started(customer, "killed")
     customer.wait(lambda: openai.calls(CREATE), "the create call")
     os.kill(pids()["worker-cloud"], signal.SIGKILL)
+    killed.set()
     customer.until_card(card, "checking the files", 90)
     job = next(reversed(openai.account.jobs))
 

@@ -65,10 +65,10 @@ def test_a_deleted_file_is_refused_in_words(fetch):
 
 def test_a_limited_call_is_tried_later(fetch, person: Person):
     file_id = shared(person, b"12345")
-    person.fault(method="files.info", kind="ratelimited", retry_after=9, times=5)
+    person.fault(method="files.info", kind="ratelimited", retry_after=1, times=5)
     with pytest.raises(RetryLater) as raised:
         fetch(file_id)
-    assert raised.value.seconds == 9
+    assert raised.value.seconds == 1
 
 
 def test_a_log_in_page_is_not_taken_for_the_file(fetch, person: Person, monkeypatch: pytest.MonkeyPatch):
@@ -118,7 +118,7 @@ def redirecting() -> Iterator[Callable[[str], str]]:
 
     target = [""]
     server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
 
     def send_to(where: str) -> str:

@@ -128,6 +128,7 @@ class LoopbackServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: LoopbackServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def handle_one_request(self) -> None:
         try:

@@ -61,6 +61,7 @@ class Fault:
     type: str = "stand_in"
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: float = 0.0
+    until: threading.Event | None = None
     drip: float = 0.0
     cut: str = ""
     malformed: bool = False
@@ -213,6 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.next_fault(route) or Fault()
         if fault.hang:
             self.server.stopping.wait(min(fault.hang, LAST_FAULTS))
+        if fault.until:
+            fault.until.wait(LAST_FAULTS)
         if fault.cut == "before":
             self.close_connection = True
             return

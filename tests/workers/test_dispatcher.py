@@ -13,7 +13,8 @@ from workers import dispatcher, tasks
 from workers.dispatcher import Dispatcher
 from workers.jobs.kinds import KINDS, Kind
 from workers.queues.connection import QueueName
-from workers.tables import Dataset, InboundEvent, Run, RunStatus, Task, TaskStatus
+from workers.run_status import RunStatus
+from workers.tables import Dataset, InboundEvent, Run, Task, TaskStatus
 
 KEY = "k" * 40
 BROKEN = "unix:///nowhere/valkey.sock"

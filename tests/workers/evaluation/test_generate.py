@@ -1,6 +1,7 @@
 """Asking for many answers at once."""
 
 import threading
+import time
 
 import pytest
 
@@ -12,8 +13,8 @@ PROMPTS = {place: [ChatMessage("user", f"q{place}")] for place in range(40)}
 
 
 class Chat:
-    def __init__(self, fails_at=None):
-        self.fails_at = fails_at
+    def __init__(self, fails_at=None, slow=0.0):
+        self.fails_at, self.slow = fails_at, slow
         self.asked, self.most, self.now = [], 0, 0
         self.lock = threading.Lock()
         self.together = threading.Event()
@@ -28,6 +29,8 @@ class Chat:
         self.together.wait(5)
         if self.fails_at is not None and request.messages[-1].content == f"q{self.fails_at}":
             raise Unavailable("down")
+        if request.messages[-1].content != "q0":
+            time.sleep(self.slow)
         yield ChatChunk(text="to ")
         yield ChatChunk(text=request.messages[-1].content)
         with self.lock:
@@ -46,14 +49,14 @@ def test_every_prompt_is_answered_once_several_at_a_time():
 
 
 def test_an_error_ends_it_without_asking_the_rest():
-    chat = Chat(fails_at=0)
+    chat = Chat(fails_at=0, slow=0.5)
     with pytest.raises(Unavailable):
         list(generate.answers(chat, "m", PROMPTS, 33))
     assert len(chat.asked) < 40
 
 
 def test_whoever_stops_reading_stops_the_asking():
-    chat = Chat()
+    chat = Chat(slow=0.5)
     answers = generate.answers(chat, "m", PROMPTS, 33)
     next(answers)
     answers.close()

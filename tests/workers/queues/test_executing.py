@@ -19,8 +19,13 @@ from workers.supervisor import exported
 from workers.tables import TaskStatus
 
 on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+usually_on_sqlite = pytest.mark.parametrize(
+    "db", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True
+)
+"""What is done to the tables is the protocol of `workers.tasks`, whose own tests use both databases."""
 
 
+@usually_on_sqlite
 def test_a_task_delivered_often_is_carried_out_once(installation, eventually):
     installation.start_worker()
     first, second = installation.ask("quick", 1), installation.ask("quick", 2)
@@ -32,6 +37,7 @@ def test_a_task_delivered_often_is_carried_out_once(installation, eventually):
     assert len(installation.starts(first)) == len(installation.starts(second)) == 1
 
 
+@usually_on_sqlite
 def test_a_killed_horse_s_task_is_carried_out_again_at_once(installation, eventually, gone):
     worker = installation.start_worker()
     task_id = installation.ask("patient")
@@ -47,6 +53,7 @@ def test_a_killed_horse_s_task_is_carried_out_again_at_once(installation, eventu
     assert worker.poll() is None
 
 
+@usually_on_sqlite
 def test_a_killed_worker_takes_everything_along_and_another_takes_over(installation, eventually, gone):
     worker = installation.start_worker()
     task_id = installation.ask("patient")
