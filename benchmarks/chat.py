@@ -8,7 +8,6 @@ once beside the same eight one after the other, and the server's memory after tw
 """
 
 import json
-import shutil
 import socket
 import statistics
 import subprocess
@@ -27,7 +26,6 @@ import psutil
 from providers._openai_compatible import OpenAICompatibleChat
 from providers.base import ChatMessage, ChatRequest
 from providers.local import base_models
-from providers.local.settings import trainer_environment
 
 BASE = "smollm2-135m-instruct"
 ADAPTERS = 20
@@ -121,9 +119,13 @@ def one_at_a_time(folder: Path, base: Path) -> dict[str, Any]:
                     ours.append(pair[1])
             figures |= {
                 f"{kind}first_token_ms": round(statistics.median(one.first for one in ours) * 1000),
-                f"{kind}first_token_ratio": _ratio([(one.first, other.first) for one, other in zip(theirs, ours)]),
+                f"{kind}first_token_ratio": _ratio(
+                    [(one.first, other.first) for one, other in zip(theirs, ours, strict=True)]
+                ),
                 f"{kind}tokens_per_second": round(statistics.median(one.speed for one in ours), 1),
-                f"{kind}speed_ratio": _ratio([(one.speed, other.speed) for one, other in zip(ours, theirs)]),
+                f"{kind}speed_ratio": _ratio(
+                    [(one.speed, other.speed) for one, other in zip(ours, theirs, strict=True)]
+                ),
             }
     return figures
 

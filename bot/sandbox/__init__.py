@@ -8,6 +8,7 @@ web_api.py            the bot's calls; methods_*.py the methods, arguments.py an
 block_kit.py          what Slack would refuse, by the table in block_kit_schema.py
 delivery.py           to the bot: socket_mode.py or signed_http.py
 events.py             what is told; interactions.py what is asked, states.py the controls' values
+invitations.py        /invite, the one command of Slack's own
 people.py             what people do, over HTTP; live.py what they see; page/ in a browser, driver.py from Python
 faults.py, rates.py   what goes wrong on demand, and for being hasty
 journal.py            everything that went over the wire

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bot.sandbox import events, interactions, posting, stacks, streams
+from bot.sandbox import events, interactions, invitations, posting, stacks, streams
 from bot.sandbox.cast import APP_NAME, BOT, OTHER_TEAM_ID, TEAM_ID, User
 from bot.sandbox.errors import SlackProblem
 from bot.sandbox.faults import FaultKind
@@ -47,7 +47,7 @@ async def state(hub: Hub, request: Request) -> Json:
         "messages": {channel.id: _messages(hub, channel, me) for channel in mine},
         "views": [stacks.shown(hub, view) for view in hub.workspace.stacks.get(me, [])],
         "home": stacks.shown(hub, home) if home else None,
-        "commands": list(hub.plan.commands),
+        "commands": [*hub.plan.commands, invitations.COMMAND],
         "shortcuts": list(hub.plan.shortcuts),
         "delivery": hub.plan.delivery,
         "connected": hub.carrier.connected,
@@ -111,6 +111,8 @@ async def command(hub: Hub, me: str, given: Json) -> Json:
     name = str(given.get("command"))
     if given.get("thread_ts"):
         return {"ok": False, "error": f"{name} is not supported in threads. Sorry!"}
+    if name == invitations.COMMAND["command"]:
+        return invitations.invite(hub, channel, str(given.get("text") or ""))
     return await interactions.command(hub, me, channel, name, str(given.get("text") or ""))
 
 

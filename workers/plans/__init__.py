@@ -5,6 +5,7 @@ methods     by which methods a dataset can be learnt, and where
 offered     where a workspace can train and on what, with prices and what is over
 proposal    the form as it is filled in, and filled anew after a change
 plan        every problem with what was chosen
+presets     sets of hyperparameters under a name; memory: whether a training fits into a machine's
 drafts      what a form on somebody's screen says so far
 grading     what judges answers in reinforcement: proposed, read, checked
 billing     the tokens that are billed, and what each provider asks for them

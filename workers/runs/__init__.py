@@ -11,6 +11,6 @@ watching    which runs at vendors are due to be asked about; pace says how often
 checkpoints models that a vendor's training left on its way; model_deletion ends a tuned model and them for ever
 comparison  what the answers of its models come to, or why there are none
 spending    what an evaluation's questions cost; conclusion is what its end leaves: endpoint, messages, hosting
-actual      what a run has really cost
+actual      what a run has really cost; model_card: what of a run can be taken along
 rehome      a run repeated elsewhere: where, for how much, with which settings
 """
