@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
 
 from bot import client as slack_client
-from workers import consents, thread_examples
+from workers import announcements, consents, thread_examples
 from workers.consents import Author
 from workers.context import Context
 from workers.errors import LeaseLost, RetryLater, UserError
@@ -23,16 +24,24 @@ log = structlog.get_logger()
 
 PAGE = 200
 AGAIN_SECONDS = 5.0
+LEFT_OUT = "I am not in that channel, so I cannot read its threads. Invite me there, and use the shortcut again."
 UNREADABLE = {
-    "channel_not_found": "I am not in this channel. Invite me (`/invite @Finetune Bot`) and try again.",
-    "not_in_channel": "I am not in this channel. Invite me (`/invite @Finetune Bot`) and try again.",
+    "channel_not_found": LEFT_OUT,
+    "not_in_channel": LEFT_OUT,
     "thread_not_found": "The thread is not there any more.",
-    "missing_scope": "The app may not read messages here. An admin must add the scopes of the app's manifest.",
+    "message_not_found": "The thread is not there any more.",
+    "missing_scope": "The app may not read messages there. An admin must add the scopes of the app's manifest.",
 }
+UNPOSTABLE = frozenset(UNREADABLE) - {"missing_scope"}
+"""Where no card can be posted in the thread either."""
 
 
 class ThreadUnreadable(UserError):
-    """The thread cannot be read, now or later."""
+    """The thread cannot be read, now or later. `problem` is Slack's word for it."""
+
+    def __init__(self, problem: str, words: str) -> None:
+        super().__init__(words)
+        self.problem = problem
 
 
 def read(context: Context, lease: Lease) -> None:
@@ -46,11 +55,12 @@ def read(context: Context, lease: Lease) -> None:
         said, cut = messages(client, wanted.channel_id, wanted.thread_ts)
         counted = thread_examples.authors(said)
         if len(counted) < 2:
-            raise ThreadUnreadable("Only one person wrote here: there is no question with somebody's answer.")
+            words = "Only one person wrote here: there is no question with somebody's answer."
+            raise ThreadUnreadable("one_author", words)
         authors = [_author(client, wanted, user_id, count) for user_id, count in counted.items()]
         link = str(client.chat_getPermalink(channel=wanted.channel_id, message_ts=wanted.thread_ts)["permalink"])
     except ThreadUnreadable as error:
-        _give_up(lease, wanted, error.user_message)
+        _give_up(lease, wanted, error.user_message, apart=error.problem in UNPOSTABLE)
     except SlackApiError as error:
         raise _again(error) from error
     except (SlackClientError, OSError) as error:
@@ -72,7 +82,7 @@ def write(context: Context, lease: Lease) -> None:
         people = {*thread_examples.authors(said), *thread_examples.mentioned(said)}
         names = {user_id: _called(client, user_id) for user_id in sorted(people)}
     except ThreadUnreadable as error:
-        _give_up(lease, wanted, error.user_message)
+        _give_up(lease, wanted, error.user_message, apart=error.problem in UNPOSTABLE)
         return
     except SlackApiError as error:
         raise _again(error) from error
@@ -104,6 +114,17 @@ def _keep(
         context.storage.delete(keys[-1])
 
 
+def barrier(client: WebClient, channel_id: str, thread_ts: str) -> str:
+    """Slack's word for why the bot cannot read the thread; empty if it can, or if Slack does not say now."""
+    try:
+        _page(client, channel_id, thread_ts, 1)
+    except ThreadUnreadable as error:
+        return error.problem
+    except (SlackClientError, OSError) as error:
+        log.info("thread_not_probed", error=type(error).__name__)
+    return ""
+
+
 def messages(client: WebClient, channel_id: str, thread_ts: str) -> tuple[list[Said], bool]:
     """What people wrote in the thread, oldest first, and whether it goes on after the first MOST_MESSAGES.
 
@@ -115,18 +136,22 @@ def messages(client: WebClient, channel_id: str, thread_ts: str) -> tuple[list[S
     found: list[Said] = []
     cursor = ""
     while len(found) <= MOST_MESSAGES:
-        try:
-            page = client.conversations_replies(channel=channel_id, ts=thread_ts, limit=PAGE, cursor=cursor)
-        except SlackApiError as error:
-            problem = str(error.response.get("error"))
-            if problem in UNREADABLE:
-                raise ThreadUnreadable(UNREADABLE[problem]) from error
-            raise
+        page = _page(client, channel_id, thread_ts, PAGE, cursor)
         found += _by_people(page.get("messages") or [], bot)
         cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
         if not cursor:
             break
     return found[:MOST_MESSAGES], len(found) > MOST_MESSAGES
+
+
+def _page(client: WebClient, channel_id: str, thread_ts: str, limit: int, cursor: str = "") -> SlackResponse:
+    try:
+        return client.conversations_replies(channel=channel_id, ts=thread_ts, limit=limit, cursor=cursor)
+    except SlackApiError as error:
+        problem = str(error.response.get("error"))
+        if problem in UNREADABLE:
+            raise ThreadUnreadable(problem, UNREADABLE[problem]) from error
+        raise
 
 
 def _by_people(page: Iterable[dict[str, Any]], bot: str) -> list[Said]:
@@ -184,11 +209,22 @@ def _wanted(context: Context, lease: Lease) -> ThreadImport | None:
         return session.get(ThreadImport, lease.task.subject_id)
 
 
-def _give_up(lease: Lease, wanted: ThreadImport, words: str) -> None:
+def _give_up(lease: Lease, wanted: ThreadImport, words: str, *, apart: bool = False) -> None:
+    """Say why in the card; `apart`: to the person who asked as well, as the card cannot be posted."""
     with lease.finish() as session:
         row = session.get_one(ThreadImport, wanted.id, with_for_update=True)
-        if row.status in consents.OPEN:
-            consents.give_up(session, row, words)
+        if row.status not in consents.OPEN:
+            return
+        consents.give_up(session, row, words)
+        if apart:
+            announcements.post(
+                session,
+                owner=row,
+                slot=f"thread:{row.id}:refused",
+                kind="note",
+                data={"text": f"🧵 The thread was not made into training data. {words} Nobody's words were used."},
+                only_for=row.creator_id,
+            )
 
 
 def _again(error: SlackApiError) -> RetryLater:

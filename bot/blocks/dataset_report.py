@@ -52,6 +52,14 @@ LAYOUTS = {
     "folder": "a datasets folder",
     "hf": "from the hub",
 }
+GOES_ON = "a model that is trained on it learns to *go on with such text*, not to answer questions about it"
+PROSE = (
+    "*To teach answers*, attach questions with their answers instead: a table (CSV, Excel) with the columns `question` "
+    "and `answer`, or a file of lines like the one below; docs/datasets.md lists all formats.\n"
+    '```{"question": "How long may I return it?", "answer": "For 30 days."}```\n'
+    "*To ask something about this text*, nothing needs to be trained: paste the passage with your question into a "
+    "chat, such as the thread of a model that was tuned here."
+)
 ELSEWHERE = "It is shared from another channel. It is mended, and its columns and test file are chosen, only there."
 LEFT_OUT = "… the rest does not fit into one message: `/finetune data` lists every file."
 Shown = tuple[Upload, Dataset | None]
@@ -101,6 +109,11 @@ def draw_version(
     return Drawn(text=text, blocks=fitting(blocks, LEFT_OUT))
 
 
+def _is_prose(dataset: Dataset) -> bool:
+    """Whether it is a document that somebody wrote to be read; text in JSON lines or a table was made to be learnt."""
+    return dataset.format == "text" and dataset.report.get("layout") == "text"
+
+
 def _is_ready(dataset: Dataset) -> bool:
     return dataset.trainable and dataset.deleted_at is None
 
@@ -118,7 +131,9 @@ def _title(files: Sequence[Shown], ready: Sequence[Dataset], ranked: Ranked) -> 
     if any(upload.status in {UploadStatus.RECEIVED, UploadStatus.STORED} for upload, _ in files):
         return "⏳ Checking"
     if len(ready) == len(files):
-        starts = all(_starts_here(one, ranked) for one in ready if _is_to_learn(one))
+        if all(_is_prose(one) for one in ready):
+            return "📄 A text, not questions with answers" if len(files) == 1 else f"📄 {len(files)} texts"
+        starts = all(_starts_here(one, ranked) and not _is_prose(one) for one in ready if _is_to_learn(one))
         state = "ready to train" if starts else "without errors"
         return f"✅ {state.capitalize()}" if len(files) == 1 else f"✅ {len(files)} files, {state}"
     if not ready:
@@ -135,14 +150,19 @@ def _checked(dataset: Dataset, ranked: Ranked, *, several: bool, held_out: bool,
     starts_here = _starts_here(dataset, ranked)
     lines = [_what(dataset), _verdict(dataset, starts=starts_here)]
     blocks = [section("\n".join(lines))]
+    prose = _is_ready(dataset) and _is_prose(dataset)
+    if prose:
+        blocks.append(section(PROSE))
     found = findings.summary(report, most=3 if several else findings.MOST_KINDS)
     if found and not report.get("guessed"):
         blocks.append(section(escape.cut_escaped(found, 2900)))
     starts = _is_to_learn(dataset) and starts_here
-    few = starts and dataset.examples < FEW_EXAMPLES and not held_out
+    few = starts and not prose and dataset.examples < FEW_EXAMPLES and not held_out
+    if _is_to_learn(dataset) and dataset.format == "text" and not prose:
+        blocks.append(context(f"It is text without questions: {GOES_ON}."))
     if few:
         blocks.append(section(_few(dataset)))
-    if _is_to_learn(dataset):
+    if _is_to_learn(dataset) and not (prose and starts):
         blocks.append(context(_fit(dataset, ranked(dataset))))
     if elsewhere:
         blocks.append(context(ELSEWHERE))
@@ -188,6 +208,9 @@ def _verdict(dataset: Dataset, *, starts: bool) -> str:
         said = counted(errors, "error") if errors else "there is no example in it"
         return f"❌ *Not trainable yet*: {said}. {mend}; nothing was trained on it."
     reason = f" ({escape.mrkdwn(dataset.role_reason, 80)})" if dataset.role_reason else ""
+    if _is_prose(dataset):
+        role = "" if dataset.role is DatasetRole.TRAIN else f" {ROLES[dataset.role].capitalize()}{reason}."
+        return f"📄 *A text, not questions with answers*: {GOES_ON}.{role}"
     kinds = len(report.get("counts") or {})
     look = f" {counted(kinds, 'thing')} to look at:" if kinds else " Nothing to mend."
     ready = "Ready"
@@ -204,7 +227,7 @@ def _buttons(dataset: Dataset, *, few: bool, starts: bool, elsewhere: bool) -> B
     made = []
     if guessed and not elsewhere:
         made.append(button("Choose columns", "choose_columns", number, style="primary"))
-    elif starts:
+    elif starts and not _is_prose(dataset):
         made.append(button("Start fine-tuning", "start_from_report", number, style="primary"))
     if few and not elsewhere:
         made.append(button("Attach a test file", "attach_test", number))
@@ -216,6 +239,8 @@ def _buttons(dataset: Dataset, *, few: bool, starts: bool, elsewhere: bool) -> B
         made.append(button("Show differences", "show_changes", number))
     if not guessed and dataset.examples:
         made.append(button("Download converted", "convert_dataset", number))
+    if starts and _is_prose(dataset):
+        made.append(button("Train on the text itself", "start_from_report", number))
     return actions(*made, overflow("dataset_menu", menu(dataset, elsewhere=elsewhere)))
 
 
@@ -285,6 +310,8 @@ def _name(dataset: Dataset) -> str:
 def _mark(dataset: Dataset, ranked: Ranked) -> str:
     if dataset.report.get("guessed"):
         return "❓"
+    if dataset.trainable and _is_prose(dataset):
+        return "📄 A text, not questions with answers:"
     if dataset.trainable:
         return "✅ Ready to train:" if _starts_here(dataset, ranked) else "✅ Without errors:"
     return "❌ Not trainable yet:"

@@ -1,6 +1,8 @@
 """A run's card: one message, edited in place from the queue to the end."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from bot import escape
 from bot.blocks.elements import Block, Drawn, actions, bar, button, confirm, context, option, overflow, section
@@ -11,6 +13,8 @@ from workers.run_status import FINAL, RunStatus
 from workers.runs import actual, division, lifecycle
 from workers.tables import Endpoint, EndpointStatus, Run
 
+OVERFIT = 2.0
+"""Times the training loss from which on a validation loss tells of learning by heart."""
 STATES = {
     RunStatus.DRAFT: ("📝", "Being filled in"),
     RunStatus.AWAITING_APPROVAL: ("✋", "Waiting for approval"),
@@ -158,12 +162,23 @@ def _numbers(run: Run) -> str:
         first = f" (from {float(progress['first_loss']):.2f})" if progress.get("first_loss") is not None else ""
         parts.append(f"loss {float(progress['loss']):.3f}{first}")
     if progress.get("validation_loss") is not None:
-        parts.append(f"validation loss {float(progress['validation_loss']):.3f}")
+        parts.append(f"validation loss {float(progress['validation_loss']):.3f}{_apart(progress)}")
     if progress.get("tokens_per_second"):
         parts.append(f"{float(progress['tokens_per_second']):,.0f} tokens/s")
+    if run.status is RunStatus.TRAINING and progress.get("learning_rate"):
+        parts.append(f"learning rate {float(progress['learning_rate']):.1e}")
+    if run.status is RunStatus.TRAINING and progress.get("memory_bytes"):
+        parts.append(f"{float(progress['memory_bytes']) / 1e9:.1f} GB")
     if run.status is RunStatus.TRAINING and progress.get("eta_seconds"):
         parts.append(f"about {duration(float(progress['eta_seconds']))} left")
     return " · ".join(parts)
+
+
+def _apart(progress: Mapping[str, Any]) -> str:
+    """How many times the training loss it is, where the model begins to learn by heart."""
+    loss = float(progress.get("loss") or 0.0)
+    ratio = float(progress["validation_loss"]) / loss if loss > 0 else 0.0
+    return f" ({ratio:.1f} × the training's: it may be learning by heart)" if ratio >= OVERFIT else ""
 
 
 def _stage(run: Run) -> str:

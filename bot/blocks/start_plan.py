@@ -19,6 +19,9 @@ from workers.plans.offered import METHODS, Option
 from workers.runs.leaks import Leaks
 from workers.tables import Dataset
 
+TUNINGS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA"}
+SAID = frozenset({"epochs", "batch_size", "lora_r", "tuning"})
+"""The settings that the plan names elsewhere."""
 TRY_ANYWAY = "try_anyway"
 MUST_AGREE = "Tick the box to ask the vendor all the same, or go back and choose another model or place."
 
@@ -138,19 +141,23 @@ def _tiers(tiers: Sequence[Option]) -> str:
 
 
 def _method(choices: Choices) -> str:
-    rank = choices.number("lora_r")
-    return f"LoRA {choices.method.upper()}, rank {rank:g}" if rank else METHODS.get(choices.method, choices.method)
+    rank, tuning = choices.number("lora_r"), str(choices.knob("tuning") or "lora")
+    if tuning == "full":
+        return f"{choices.method.upper()}, all weights"
+    return (
+        f"{TUNINGS[tuning]} {choices.method.upper()}, rank {rank:g}"
+        if rank
+        else METHODS.get(choices.method, choices.method)
+    )
 
 
 def _settings(choices: Choices) -> list[str]:
     """What was set beside the usual, and what only this vendor knows."""
-    if choices.provider == "local":
-        return []
     usual = {one.name: one for one in choices.usable_knobs}
     said = [
         f"{usual[name].text.lower()} {escape.mrkdwn(str(value), 40)}"
         for name, value in choices.knobs.items()
-        if name in usual and name != "epochs" and value != usual[name].default
+        if name in usual and name not in SAID and value != usual[name].default
     ]
     tiers = prices.vendor(choices.provider).tiers
     said += [

@@ -106,8 +106,11 @@ def _knob(knob: Knob, choices: Choices, preset: str) -> Block:
         field = text_input(action, f"{chosen}", most=30)
     else:
         field = _number(action, knob, chosen)
-    auto = f"“{AUTO}” (the vendor chooses), or {knob.low:g} to {knob.high:g}" if knob.can_auto else ""
-    return field_block(knob.name, knob.text, field, hint="; ".join(filter(None, [knob.hint, auto])))
+    numbers = f"{knob.low:g} to {knob.high:g}"
+    auto = f"or {numbers}" if AUTO in knob.hint else f"“{AUTO}” (the vendor chooses), or {numbers}"
+    return field_block(
+        knob.name, knob.text, field, hint="; ".join(filter(None, [knob.hint, auto if knob.can_auto else ""]))
+    )
 
 
 def _number(action: str, knob: Knob, value: Hyperparameter) -> Block:

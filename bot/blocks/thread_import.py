@@ -1,12 +1,82 @@
 """A thread as training data: the card in it, and the question to each author."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bot import escape
-from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, section
+from bot.blocks.elements import Block, Drawn, actions, button, confirm, context, modal, section
 from bot.blocks.findings import counted
 from workers.tables import Consent, ConsentAnswer, ImportStatus, ThreadImport
 from workers.thread_examples import MOST_MESSAGES
+
+TITLE = "Use as training data"
+AGAIN = "use_thread_again"
+ASKED = (
+    "🧵 The authors of this thread are asked whether their words may be used. Yours may, as it is you who asks. A card "
+    "in the thread shows how many have agreed."
+)
+NOT_THERE = frozenset({"not_in_channel", "channel_not_found"})
+NOTHING_DONE = "Nothing was recorded, and nobody was asked."
+
+
+def barred(problem: str, channel_id: str, thread_ts: str, *, channel_name: str = "", still: bool = False) -> Block:
+    """A window: why the bot cannot read the thread, and what to do. `still`: it was tried again."""
+    gone = problem in {"thread_not_found", "message_not_found"}
+    direct = problem in NOT_THERE and (channel_id.startswith("D") or channel_name.startswith("mpdm-"))
+    if gone:
+        blocks = [section("🧵 The thread is not there any more."), context(NOTHING_DONE)]
+    elif direct:
+        blocks = [
+            section("🧵 This is a direct conversation between people. I cannot be invited to it, so I cannot read it."),
+            section(
+                "*What you can do:* have the conversation in a channel that I am in, or attach a file with the "
+                "questions and answers to a message there, or to a direct message to me."
+            ),
+            context(NOTHING_DONE),
+        ]
+    elif problem in NOT_THERE:
+        blocks = _uninvited(channel_id)
+    else:
+        blocks = [
+            section("🧵 The app may not read messages here: it lacks a permission."),
+            section(
+                "*To go on:* ask an admin to add the scopes of the app's manifest and to install it again, then press "
+                "*Try again*."
+            ),
+            context(NOTHING_DONE),
+        ]
+    if still:
+        blocks.insert(0, section("⏳ *Tried again:* it is still so."))
+    metadata = json.dumps({"channel": channel_id, "thread": thread_ts})
+    return modal(AGAIN, TITLE, blocks, submit="" if gone or direct else "Try again", metadata=metadata)
+
+
+def _uninvited(channel_id: str) -> list[Block]:
+    place = f"<#{channel_id}>"
+    return [
+        section(f"🧵 I am not in {place}, so I cannot read this thread."),
+        section(
+            f"*To go on:*\n1. Close this window, and type `/invite @Finetune Bot` in {place}.\n"
+            f"2. Choose *{TITLE}* in the message's menu again.\n"
+            "Has somebody let me in meanwhile? Press *Try again*."
+        ),
+        context(
+            f"{NOTHING_DONE} The thread's authors are always asked before their words are used. Once I am in, I can "
+            "read what is written there."
+        ),
+    ]
+
+
+def reopened(view: Mapping[str, Any]) -> tuple[str, str]:
+    """The channel and the thread that such a window is about."""
+    data = json.loads(view.get("private_metadata") or "{}")
+    return str(data.get("channel") or ""), str(data.get("thread") or "")
+
+
+def under_way() -> Block:
+    """The window once the thread can be read after all."""
+    return modal(AGAIN, TITLE, [section(ASKED)])
 
 
 def card(wanted: ThreadImport, consents: Sequence[Consent]) -> Drawn:

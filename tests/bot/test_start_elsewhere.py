@@ -167,7 +167,7 @@ def test_the_form_follows_the_provider_and_keeps_what_was_typed(bot, put, set_up
     said = text(plan)
     assert "*my-run*\\nbe brief" in said
     assert "OpenAI: the data goes there" in said
-    assert "examples a step 16" in said
+    assert "of 16 examples each" in said
     assert "7 epochs × 48,000 tokens ≈ 336,000 tokens: $1.68" in said
     assert "24 answers, about $0.0" in said
     assert "OpenAI API pricing" in said

@@ -24,6 +24,7 @@ MOST_STEPS = 2**31 - 1
 """The largest step that the database holds; a vendor's answer may say anything."""
 LONGEST_WORDS = 200
 LONGEST_NAME = 500
+LONGEST_NOTE = 1000
 
 
 def record(session: Session, run: Run, job: ProviderJob, *, draw: bool = True) -> bool:
@@ -35,6 +36,8 @@ def record(session: Session, run: Run, job: ProviderJob, *, draw: bool = True) -
         _keep(session, run, point)
     for event in job.events:
         _log(session, run, event)
+        if run.provider == "local":  # our own trainer says little, and what people should know
+            lifecycle.note(session, run, f"trainer-{event.id}", words(event.message, LONGEST_NOTE))
     before = run.progress
     after = _shown(before, job)
     run.poll_cursor = job.cursor

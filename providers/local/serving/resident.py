@@ -35,8 +35,8 @@ class Resident:
                 del self._models[idle[0]]
                 self.names = frozenset(self._models)
             log.info("model_loading", model=key)
-            merge = entry if entry.adapter and not entry.mixes else None
-            self._models[key] = Weights(folder, merge=merge, adapter_bytes=self._adapter_bytes)
+            alone = entry if entry.adapter and not entry.mixes else None
+            self._models[key] = Weights(folder, alone=alone, adapter_bytes=self._adapter_bytes)
             self.names = frozenset(self._models)
             log.info("model_loaded", model=key, bytes=self._models[key].bytes)
         self._models.move_to_end(key)

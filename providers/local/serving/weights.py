@@ -41,21 +41,21 @@ class Voice:
 class Weights:
     """A model and its adapters. Not for several threads."""
 
-    def __init__(self, folder: Path, *, merge: Entry | None = None, adapter_bytes: int | None = None) -> None:
+    def __init__(self, folder: Path, *, alone: Entry | None = None, adapter_bytes: int | None = None) -> None:
         """Load the model in `folder`: 32 bits on a processor, where decoding is quickest in them.
 
-        `merge` is an adapter that is no plain one: it is merged into the model, which then answers for it alone.
+        `alone` is an adapter that is no plain one: PEFT applies it, and the model answers for it alone.
         Adapters are kept in `adapter_bytes` of memory. Raises InvalidRequest.
         """
         self._folder = folder
         self.device, dtype = place()
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        if merge is not None:
-            model = _merged(model, merge)
+        if alone is not None:
+            model = _with(model, alone)
         self.model = model.to(self.device).eval().requires_grad_(requires_grad=False)
         self.bytes = memory.held(model)
         self._last = next((name for name, one in model.named_modules() if one is model.get_output_embeddings()), "")
-        self.stretches, self._layers = mixing.prepare(model)
+        self.stretches, self._layers = mixing.prepare(model) if alone is None else (mixing.Stretches(), {})
         share = max(LEAST_ADAPTER_BYTES, int(self.bytes * SHARE_FOR_ADAPTERS))
         self._room = share if adapter_bytes is None else adapter_bytes
         self._adapters: OrderedDict[tuple[Path, str], Adapter] = OrderedDict()  # the oldest use first
@@ -106,14 +106,17 @@ def place() -> tuple[torch.device, torch.dtype]:
     return torch.device("cuda"), torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def _merged(model: Any, entry: Entry) -> Any:
+def _with(model: Any, entry: Entry) -> Any:
+    """The model with an adapter, which is not merged: where words are read and written with the same numbers, a
+    merge into either changes both.
+    """
     assert entry.adapter is not None
     adapters.check(load_file(entry.adapter / "adapter_model.safetensors"), entry.name)
     try:
         tuned: Any = PeftModel.from_pretrained(model, str(entry.adapter))
-        return tuned.merge_and_unload()
+        return tuned.get_base_model()
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
-        log.warning("adapter_not_merged", model=entry.name, exc_info=error)
+        log.warning("adapter_not_applied", model=entry.name, exc_info=error)
         raise InvalidRequest(
             f"The tuned model {entry.name} does not fit its base model, so it cannot answer. Train it again.",
             detail=str(error)[:300],

@@ -57,7 +57,7 @@ class Best(_Callback):  # type: ignore[misc]
             control.should_training_stop = True
             self._tell(
                 f"Stopped early at step {state.global_step}: the validation has not become better for {self._waited} "
-                f"looks. The model of step {self._step} is taken."
+                "looks."
             )
 
     def on_save(self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 
 from providers.base import Method, ProviderEvent, ProviderJobStatus, TrainingRequest
-from providers.errors import InvalidRequest
+from providers.errors import InvalidRequest, TrainingFailed
 from providers.local import base_models
+from providers.local.adapter_state import changes_nothing, is_broken
 from providers.local.plain_template import load_tokenizer
 from providers.local.training import batch_size, preflight, weights
 from providers.local.training.arguments import arguments
@@ -89,6 +90,7 @@ def train(folder: RunFolder, cache: Path, reporter: Reporter, control: Control) 
 
     best.take(trainer.model, trainer.state.global_step)
     held_out.after(trainer)
+    _check_changed(trainer.model)
     reporter.stage("saving")
     _save(trainer.model, tokenizer, request, knobs, folder)
     reporter.say(status=ProviderJobStatus.SUCCEEDED, stage="", eta_seconds=None)
@@ -117,6 +119,15 @@ def _check_fits(model: Any, train: Learnable) -> None:
             f"The longest example has {train.longest} tokens, but this base model reads {limit} at most. "
             f"Set the maximum length to {limit} or less."
         )
+
+
+def _check_changed(model: Any) -> None:
+    """Whether an adapter changes anything, and with numbers. Raises TrainingFailed."""
+    state = {name: value.detach() for name, value in model.named_parameters() if ".lora_" in name}
+    if state and is_broken(state):
+        raise TrainingFailed("The training ended with weights that are no numbers. Choose a lower learning rate.")
+    if state and changes_nothing(state):
+        raise TrainingFailed("The training has changed nothing. Raise the epochs or the learning rate.")
 
 
 def _dataset(file: Learnable) -> Any:

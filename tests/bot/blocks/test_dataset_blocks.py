@@ -25,6 +25,7 @@ from workers import previews
 from workers.dataprep.checks.catalogue import CATALOGUE
 from workers.dataprep.convert import TARGETS
 from workers.dataprep.example import Example, Message
+from workers.dataprep.report import check_file
 from workers.plans import methods
 from workers.plans.plan import Choices
 from workers.run_status import RunStatus
@@ -138,6 +139,76 @@ def test_what_nothing_here_trains_has_no_button_to_start(monkeypatch):
         assert "No errors, but nothing here trains on it" in said(drawn)
         assert "Download converted" in said(drawn)
     assert "at OpenAI" in said(one(row))
+
+
+def prose(tmp_path, name="README.md", **more):
+    """What the engine makes of a document."""
+    path = tmp_path / name
+    path.write_text("# Returns\n\nA parcel comes back within 30 days.\n\nWe pay for it within the country.\n" * 3)
+    found = check_file(path).to_json()
+    return dataset(name, **{"format": found["format"], "examples": found["examples"], "report": found, **more})
+
+
+def test_a_document_says_what_would_be_learnt_and_what_to_attach_instead(tmp_path):
+    row = prose(tmp_path)
+    drawn = one(row)
+    check(drawn)
+    assert drawn.text == "📄 A text, not questions with answers"
+    assert "learns to go on with such text, not to answer questions about it" in said(drawn)
+    assert "Ready to train" not in said(drawn)
+    assert "attach questions with their answers instead" in said(drawn)
+    assert "nothing needs to be trained: paste the passage" in said(drawn)
+    assert "no file to test on" not in said(drawn)
+    shown = next(block for block in drawn.blocks if block["type"] == "actions")["elements"]
+    start = next(one for one in shown if one["action_id"] == "start_from_report")
+    assert start["text"]["text"] == "Train on the text itself"
+    assert [one["action_id"] for one in shown][-2:] == ["start_from_report", "dataset_menu"]
+    assert not any("style" in one for one in shown)
+
+
+def test_what_a_document_is_told_to_be_instead_can_be_trained_on(tmp_path):
+    advice = one(prose(tmp_path)).blocks[1]["text"]["text"]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(re.search(r"```(.+?)```", advice)[1])
+    found = check_file(path)
+    assert (found.trainable, found.guessed) == (True, False)
+    assert found.mapping == {"prompt": "question", "answer": "answer"}
+
+
+def test_a_document_among_files_is_not_said_to_be_ready_to_train(tmp_path):
+    document, other = prose(tmp_path, id=2), dataset()
+    both = dataset_report.draw([(upload(), other), (upload("README.md"), document)])
+    assert said(both).splitlines()[0] == "✅ 2 files, without errors"
+    assert "docs/datasets.md" in said(both)
+    alone = dataset_report.draw([(upload("a.md"), document), (upload("b.md"), document)])
+    assert alone.text == "📄 2 texts"
+    held = one(prose(tmp_path, role=DatasetRole.TEST, role_reason="named “test”"))
+    assert "Held out, to test the result (named “test”)" in said(held)
+    assert "start_from_report" not in buttons(held)
+
+
+def test_text_that_was_made_to_be_learnt_starts_as_ever_with_a_remark():
+    row = dataset("corpus.jsonl", format="text", report=report(format="text", layout="jsonl"))
+    assert "✅ Ready to train" in said(one(row))
+    assert buttons(one(row))[0] == "start_from_report"
+    assert "It is text without questions" in said(one(row))
+    assert "text without questions" not in said(one(dataset()))
+
+
+@pytest.mark.parametrize(
+    ("channel_id", "name", "words", "again"),
+    [
+        ("C1", "planning", "/invite @Finetune Bot", True),
+        ("D1", "directmessage", "direct conversation between people", False),
+        ("G1", "mpdm-ada--rey-1", "direct conversation between people", False),
+    ],
+)
+def test_a_window_says_what_can_be_done_where_the_bot_is_not(channel_id, name, words, again):
+    view = thread_import.barred("channel_not_found", channel_id, "1.1", channel_name=name)
+    assert problems_of_view(view) == []
+    assert words in said(view)
+    assert ("submit" in view) == again
+    assert thread_import.reopened(view) == (channel_id, "1.1")
 
 
 def test_shown_elsewhere_nothing_changes_it():

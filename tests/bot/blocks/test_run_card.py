@@ -62,6 +62,12 @@ def test_steps_are_told_as_far_as_they_are_known():
     assert "_validating files_" in shown(run(progress={"stage": "validating files"}))
     assert "12,345 tokens trained" in shown(run(progress={"trained_tokens": 12345}))
     assert "validation loss 0.250" in shown(run(progress={"step": 1, "validation_loss": 0.25}))
+    assert "learning by heart" not in shown(run(progress={"step": 1, "validation_loss": 0.25, "loss": 0.2}))
+    told = shown(
+        run(progress={"step": 1, "validation_loss": 0.6, "loss": 0.2, "learning_rate": 5e-4, "memory_bytes": 2e9})
+    )
+    assert "validation loss 0.600 (3.0 × the training's: it may be learning by heart)" in told
+    assert "learning rate 5.0e-04 · 2.0 GB" in told
 
 
 @pytest.mark.parametrize(

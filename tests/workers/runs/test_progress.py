@@ -107,3 +107,15 @@ def test_without_a_loss_there_is_no_curve(db, run):
     with db.write() as session:
         progress.trained(session, session.get_one(Run, run.id))
     assert {one.kind for one in rows(db, Announcement)} == {"run_card"}
+
+
+@pytest.mark.parametrize(("provider", "told"), [("local", 1), ("openai", 0)])
+def test_what_our_own_trainer_says_is_said_in_the_thread_once(db, run, provider, told):
+    with db.write() as session:
+        session.get_one(Run, run.id).provider = provider
+    event = ProviderEvent("memory", 1.0, "warning", "The memory did not hold a batch.")
+    record(db, run, replace(JOB, events=[event]))
+    record(db, run, replace(JOB, events=[event]), attempt=2)
+    with db.read() as session:
+        notes = session.exec(select(Announcement).where(Announcement.kind == "note")).all()
+    assert [note.data["text"] for note in notes] == ["The memory did not hold a batch."] * told

@@ -19,6 +19,7 @@ export class ChannelPane {
     this.home = new HomeTab();
     this.statusLine = new StatusLine();
     store.subscribe("workspace", () => this.open());
+    store.subscribe("members", (id) => id === store.active && this.open());
     store.subscribe("navigate", () => this.open());
     store.subscribe("message", (change) => this.onMessage(change));
     store.subscribe("status", (change) => this.onStatus(change));

@@ -17,6 +17,7 @@ const HANDLERS = {
     store.home = frame.view ?? frame.home;
     store.emit("home");
   },
+  members: ({ channel, members }) => store.setMembers(channel, members),
   status: (frame) => store.setStatus(frame),
   call: (frame) => store.addJournal([frame.entry ?? frame.call ?? frame]),
   connected: (frame) => store.setConnection({ botConnected: Boolean(frame.connected) }),

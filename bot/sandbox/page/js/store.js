@@ -1,5 +1,5 @@
 // What this person sees of the workspace, kept in step with the live feed. Parts of the page subscribe to topics:
-// workspace, message, navigate, thread, views, home, status, journal, connection, unread.
+// workspace, members, message, navigate, thread, views, home, status, journal, connection, unread.
 
 const JOURNAL_LIMIT = 800;
 
@@ -90,6 +90,13 @@ export class Store {
     if (!channel.is_im) return channel.name;
     const other = channel.members?.find((id) => id !== this.me);
     return other ? this.nameOf(other) : channel.name;
+  }
+
+  setMembers(id, members) {
+    const channel = this.channels.get(id);
+    if (!channel) return;
+    channel.members = members;
+    this.emit("members", id);
   }
 
   message(channel, ts) {

@@ -2,82 +2,31 @@
 
 import json
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 
+import openai
 import pytest
 
 from providers._openai_compatible import OpenAICompatibleChat
-from providers.base import ChatMessage, ChatRequest
+from providers.base import ChatChunk, ChatMessage, ChatRequest
 from providers.errors import InvalidRequest, NotFound
+from tests.providers.local.serving.conftest import serving
 from tests.tiny_model import make
 
 TUNED = "toy-v1"
 QUESTIONS = [f"say {number}" + " please" * (number % 5) for number in range(20)]
 
 
-@dataclass(frozen=True)
-class Served:
-    url: str
-    models: Path
-    process: subprocess.Popen
-    chat: OpenAICompatibleChat
-
-    def get(self, path):
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
-            return json.load(answer)
-
-    def post(self, **body):
-        data = json.dumps(body).encode()
-        asked = urllib.request.Request(
-            f"{self.url}/v1/chat/completions", data=data, headers={"content-type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(asked, timeout=60) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    def ask(self, model, question, max_tokens=24):
-        said = list(self.chat.stream(ChatRequest(model, [ChatMessage("user", question)], max_tokens)))
-        last = said[-1]
-        return "".join(one.text for one in said), last.finish_reason, last.prompt_tokens, last.completion_tokens
-
-
 @pytest.fixture(scope="module")
 def served(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(trained.job.tuned_model, folder / "models" / TUNED)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    places = ["--models", str(folder / "models"), "--cache", str(folder / "cache"), "--port", str(port)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "providers.local.serving", *places], stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    until = time.monotonic() + 30
-    while True:
-        assert process.poll() is None, (folder / "log").read_text()
-        try:
-            urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
-            break
-        except OSError:
-            assert time.monotonic() < until
-            time.sleep(0.05)
-    with closing(OpenAICompatibleChat(f"{url}/v1")) as chat:
-        yield Served(url, folder / "models", process, chat)
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)
+    with serving(folder) as server:
+        yield server
 
 
 def test_it_is_up_before_anything_is_loaded_and_lists_what_can_be_asked(served, tiny):
@@ -225,3 +174,90 @@ def test_what_cannot_be_answered_is_refused_in_words(served, wrong):
     status, body = served.post(model=TUNED, **wrong)
     assert status == 400
     assert body["error"]["message"]
+
+
+def asked(model, question="say 3", **more):
+    return ChatRequest(model, [ChatMessage("user", question)], 24, **more)
+
+
+def test_who_waits_for_a_model_to_load_is_told_at_once(served, tiny, tmp_path):
+    """Before the first words of a model that is not in memory; of one that is, nothing is said."""
+    other = make(tmp_path / "cold", seed=2)
+    shutil.copytree(served.models / TUNED, served.models / "cold")
+    (served.models / "cold" / "model.json").write_text(json.dumps({"base_model": str(other)}))
+    answer = served.chat.stream(asked("cold"))
+    assert next(answer) == ChatChunk(stage="loading the model")
+    assert not served.get("/readyz")["running"], "it was said before the answer began"
+    assert not any(piece.stage for piece in answer)
+    assert not any(piece.stage for piece in served.chat.stream(asked("cold")))
+    shutil.rmtree(served.models / "cold")
+
+
+def test_other_clients_are_sent_nothing_but_what_openai_sends(served, tmp_path):
+    other = make(tmp_path / "cold", seed=3)
+    shutil.copytree(served.models / TUNED, served.models / "cold")
+    (served.models / "cold" / "model.json").write_text(json.dumps({"base_model": str(other)}))
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
+        messages = [{"role": "user", "content": "say 3"}]
+        stream = client.chat.completions.create(
+            model="cold", messages=messages, stream=True, max_tokens=4, temperature=0
+        )
+        events = list(stream)
+    assert all(event.choices and not event.model_extra for event in events)
+    shutil.rmtree(served.models / "cold")
+
+
+def test_a_model_that_cannot_be_loaded_is_said_with_its_own_words_all_the_same(served, tmp_path):
+    """The stream has begun by then, so the words come in the middle of it."""
+    shutil.copytree(served.models / TUNED, served.models / "homeless")
+    (served.models / "homeless" / "model.json").write_text(json.dumps({"base_model": str(tmp_path / "gone")}))
+    with pytest.raises(NotFound, match="There is no base model"):
+        list(served.chat.stream(asked("homeless")))
+    with closing(OpenAICompatibleChat(f"{served.url}/v1")) as plain, pytest.raises(NotFound):
+        list(plain.stream(asked("homeless")))
+    shutil.rmtree(served.models / "homeless")
+
+
+def test_fifty_questions_of_one_person_keep_nobody_else_waiting(served, tiny):
+    with ThreadPoolExecutor(51) as pool:
+        many = [
+            pool.submit(lambda: (served.ask(str(tiny), "hi", 400, user="many"), time.monotonic())) for _ in range(50)
+        ]
+        while served.get("/readyz")["waiting"] < 20:
+            time.sleep(0.02)
+        _, few = pool.submit(lambda: (served.ask(str(tiny), "hi", 24, user="few"), time.monotonic())).result()
+        ended = sorted(future.result()[1] for future in many)
+    assert few < ended[0], "there is a place for others at once"
+
+
+def test_a_system_prompt_is_heard(served, tiny):
+    def ask(*messages):
+        said = [{"role": role, "content": text} for role, text in messages]
+        return served.post(model=str(tiny), messages=said, temperature=0, max_tokens=16)[1]
+
+    plain, told = ask(("user", "hi")), ask(("system", "be a bird"), ("user", "hi"))
+    assert told["usage"]["prompt_tokens"] > plain["usage"]["prompt_tokens"]
+    assert told["choices"] != plain["choices"]
+    assert told["choices"] == ask(("developer", "be a bird"), ("user", "hi"))["choices"]
+
+
+def test_of_chance_only_the_likeliest_words_are_left(served, tiny):
+    """With a tiny top_p nothing is left to chance."""
+    messages = [{"role": "user", "content": "hi"}]
+    greedy = served.post(model=str(tiny), messages=messages, temperature=0, max_tokens=16)[1]["choices"]
+    for seed in range(3):
+        _, narrow = served.post(model=str(tiny), messages=messages, temperature=2, top_p=1e-6, seed=seed, max_tokens=16)
+        assert narrow["choices"] == greedy
+
+
+def test_an_adapter_without_effect_is_said_and_not_served(served):
+    program = f"""
+from safetensors.torch import load_file, save_file
+path = {str(served.models / "idle" / "adapter_model.safetensors")!r}
+save_file({{name: value * ("lora_A" in name) for name, value in load_file(path).items()}}, path)
+"""
+    shutil.copytree(served.models / TUNED, served.models / "idle")
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with pytest.raises(InvalidRequest, match="changes nothing"):
+        served.ask("idle", "say 3")
+    shutil.rmtree(served.models / "idle")
