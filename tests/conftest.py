@@ -39,8 +39,9 @@ OURS = ("FINETUNE_BOT_", "SLACK_", "DATABASE_URL", "REDIS_URL", "STORAGE_URL", "
 """Variables that would make a test depend on whose machine it runs on."""
 TEMPLATE = "migrated"
 TABLES = """
-    SELECT string_agg(format('%s %s', relkind, relname), ', ' ORDER BY relname)
-    FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    SELECT string_agg(format('%s %s.%s', relkind, relname, attname), ', ' ORDER BY relname, attname)
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+    WHERE relnamespace = 'public'::regnamespace
 """
 EMPTY = """
     DO $$

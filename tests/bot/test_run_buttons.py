@@ -59,7 +59,7 @@ def private(somebody: Person) -> Message:
 
 def test_pause_and_resume_by_its_owner_and_nobody_else(show, look, person: Person, sandbox: Sandbox):
     run_id, card = show(due=5e9)
-    other = Person(sandbox.url, "Ada")
+    other = Person(sandbox.url, "Rey")
     other.click(card, "run_pause")
     assert "Only the person who started this, or an admin" in said(private(other))
     assert not look(run_id).pause_requested
@@ -92,7 +92,7 @@ def test_the_tuned_model_is_deleted_from_the_menu(show, look, person: Person, sa
         run = session.get_one(Run, run_id)
         session.add(Endpoint(team_id=TEAM_ID, channel_id=run.channel_id, name="r", run_id=run_id, provider="stub",
                              model="ft:last"))  # fmt: skip
-    other = Person(sandbox.url, "Ada")
+    other = Person(sandbox.url, "Rey")
     other.click(card, "run_more", selected_option=f"delete_model:{run_id}")
     assert "Only the person who started this, or an admin" in said(private(other))
     person.click(card, "run_more", selected_option=f"delete_model:{run_id}")

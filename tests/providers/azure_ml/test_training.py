@@ -96,7 +96,7 @@ def test_a_job_of_another_installation_is_not_taken_for_ours(training, request_o
         ({"status": 401}, NotAllowed, None),
         ({"status": 403}, NotAllowed, None),
         ({"status": 404}, NotFound, None),
-        ({"status": 409}, Unavailable, 20),
+        ({"status": 409}, Unavailable, None),
         ({"status": 429, "headers": {"retry-after": "5"}}, RateLimited, 5),
         ({"status": 429, "headers": {"retry-after": "300"}}, RateLimited, 300),
         ({"status": 500}, Unavailable, None),

@@ -405,7 +405,8 @@ def stray(start, carry, trainer, scripted):
 
 
 def notes(db):
-    return [one.data["text"] for one in rows(db, Announcement) if one.kind == "note"]
+    said = sorted(rows(db, Announcement), key=lambda one: one.id)
+    return [one.data["text"] for one in said if one.kind == "note"]
 
 
 def test_a_job_that_comes_to_be_after_its_run_has_ended_is_ended_too(stray, carry, trainer, run_now, db):
