@@ -8,7 +8,6 @@ from bot.blocks import home
 from bot.middleware import Desk
 from workers import datasets, hosting
 from workers.runs import lifecycle
-from workers.tables import Run
 
 
 def register(app: App, desk: Desk) -> None:
@@ -32,6 +31,6 @@ def publish(desk: Desk, context: BoltContext) -> None:
             datasets.visible(session, actor),
             endpoints,
             {endpoint_id: tier for endpoint_id, tier in tiers.items() if tier is not None},
-            {one.id or 0: hosting.owed_words(session, session.get_one(Run, one.run_id)) for one, _ in endpoints},
+            {one.id or 0: hosting.owed_by(session, one) for one, _ in endpoints},
         )
     desk.client.views_publish(user_id=actor.user_id, view=view)

@@ -20,6 +20,7 @@ from workers.hosting.leases import tell_asleep, tend
 from workers.hosting.models import BILLED, stop
 from workers.hosting.owed import is_owed, unmade
 from workers.hosting.owed import words as owed_words
+from workers.hosting.owed import words_of as owed_by
 from workers.hosting.people import end, host_longer, keep, longer_tier, shown, wake
 from workers.hosting.serving import doubt, hosted_for, name_now, used
 
@@ -39,6 +40,7 @@ __all__ = [
     "keep",
     "longer_tier",
     "name_now",
+    "owed_by",
     "owed_words",
     "shown",
     "stop",

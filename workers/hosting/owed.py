@@ -10,7 +10,7 @@ from workers.plans.billing import about
 from workers.plans.choices import Choices, TestOn
 from workers.run_status import RunStatus
 from workers.runs import division
-from workers.tables import Evaluation, Run
+from workers.tables import Endpoint, Evaluation, Run
 
 LATER = "Once it is deployed again, both models are compared after all."
 
@@ -48,3 +48,8 @@ def words(session: Session, run: Run) -> str:
     base_by_hour = CAPABILITIES[run.provider].base_must_deploy and run.provider not in BY_TOKEN
     beside = "; the base model is hosted meanwhile" if base_by_hour else ""
     return f"Both models are then compared, as was planned: {priced}{cost}{beside}."
+
+
+def words_of(session: Session, endpoint: Endpoint) -> str:
+    """The same for an endpoint; empty for one that belongs to no run's end, such as a checkpoint's."""
+    return words(session, session.get_one(Run, endpoint.run_id)) if endpoint.run_id is not None else ""

@@ -386,3 +386,9 @@ def test_answers_cost_what_the_plans_tier_says(db, hosted, carry, knows):
         session.add(run)
     carry("evaluate", hosted)
     assert summary(db)["spent"]["dollars"] == pytest.approx(0.0001144)  # a tenth more than anywhere in the world
+
+
+def test_a_checkpoints_endpoint_owes_nothing(db):
+    with db.read() as session:
+        alone = Endpoint(team_id="T1", name="recipes at step 5", provider="openai", model="ft:x:ckpt-step-5")
+        assert hosting.owed_by(session, alone) == ""
