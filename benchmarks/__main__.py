@@ -1,4 +1,4 @@
-"""python -m benchmarks [dataset] [acks] [remote] [training] [demo]      (all, unless named)
+"""python -m benchmarks [dataset] [acks] [remote] [training] [chat] [demo]      (all, unless named)
 
 Each prints one line of JSON with its figures and the ratio to its baseline, and whether the ratio is good enough.
 """
@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import acks, dataset, demo, remote, training
+from benchmarks import acks, chat, dataset, demo, remote, training
 
 ALL: dict[str, Callable[[], dict[str, Any]]] = {
     "dataset": dataset.measure,
     "acks": acks.measure,
     "remote": remote.measure,
     "training": training.measure,
+    "chat": chat.measure,
     "demo": demo.measure,
 }
 

@@ -84,9 +84,7 @@ def measure() -> dict[str, Any]:
 def memory(folder: Path) -> dict[str, Any]:
     """The server's resident memory after one adapter has answered, and after all have."""
     with serving(folder) as (process, chat):
-        asked = [Timed("", 0, 0, 0)] * 0
-        for _ in range(3):
-            asked.append(ask(chat, name(0), QUESTIONS[0]))
+        asked = [ask(chat, name(0), QUESTIONS[0]) for _ in range(3)]
         one = psutil.Process(process.pid).memory_info().rss
         firsts = [ask(chat, name(number), QUESTIONS[0]).first for number in range(1, ADAPTERS)]
         many = psutil.Process(process.pid).memory_info().rss

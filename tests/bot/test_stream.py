@@ -36,7 +36,7 @@ class Model:
                 if callable(piece):
                     piece()
                     continue
-                yield ChatChunk(text=piece)
+                yield piece if isinstance(piece, ChatChunk) else ChatChunk(text=piece)
             yield ChatChunk(finish_reason="stop", prompt_tokens=3, completion_tokens=4)
         finally:
             self.closed = True
@@ -193,3 +193,42 @@ def test_silence_is_named(ask, answer, person: Person, root: str):
     turn = answer(ask(), Model())
     (message,) = replies(person, root, turn)
     assert "said nothing" in said(message)
+
+
+LOADING = ChatChunk(stage="loading the model")
+
+
+def statuses(person: Person) -> list[str]:
+    calls = [one for one in person.journal() if one.get("method") == "assistant.threads.setStatus"]
+    return [str(one["request"]["status"]) for one in calls]
+
+
+def test_who_waits_for_a_model_to_load_sees_it_in_the_thread(ask, answer, person: Person, root: str):
+    """Where Slack shows no status of ours, a message says it, and becomes the answer."""
+    person.fault(method="assistant.threads.setStatus", kind="error", error="missing_scope", times=9)
+    turn = ask()
+    seen: list[str] = []
+    model = Model(LOADING, LOADING, lambda: seen.extend(said(one) for one in replies(person, root, turn)), "here I am")
+    turn = answer(turn, model)
+    assert len(seen) == 1
+    assert "Loading the model" in seen[0]
+    (message,) = replies(person, root, turn)
+    assert said(message).startswith("here I am")
+    assert "Loading" not in str(message)
+    assert has(message, "feedback")
+    assert turn.status is TurnStatus.DONE
+
+
+def test_where_slack_shows_a_status_the_thread_stays_clean(ask, answer, person: Person, root: str):
+    turn = ask()
+    seen: list[dict] = []
+    turn = answer(turn, Model(LOADING, lambda: seen.extend(replies(person, root, turn)), "here"))
+    assert seen == []
+    assert statuses(person) == ["is thinking …", "is loading the model …"]
+    (message,) = replies(person, root, turn)
+    assert said(message).startswith("here")
+
+
+def test_a_model_server_that_starts_is_named_meanwhile(ask, answer, person: Person, root: str):
+    answer(ask(), Model(Unavailable("The model server is starting.")))
+    assert statuses(person)[-1] == "is waiting for the model …"

@@ -68,7 +68,7 @@ class Catalogue:
         merged = {entry.name: entry for path in self._folders() for entry in _read(path / MERGED, path.name)}
         tuned = {entry.name: entry for path in self._folders() for entry in _read(path)}
         bases = {name for name in base_models.PACKAGED if self._is_there(name)}
-        bases |= {entry.base_model for entry in tuned.values() if entry.adapter}
+        bases |= {entry.base_model for entry in tuned.values() if entry.base_model != entry.name}
         return {**merged, **tuned, **{name: Entry(name, name) for name in sorted(bases)}}
 
     def find(self, name: str) -> Entry:
