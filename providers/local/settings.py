@@ -32,7 +32,8 @@ def trainer_environment(cache: Path) -> dict[str, str]:
     known = {name: value for name, value in os.environ.items() if _ALLOWED.fullmatch(name) and not _SECRET.search(name)}
     paths = [str(PROJECT), *filter(None, known.get("PYTHONPATH", "").split(os.pathsep))]
     places = {"HF_HOME": str(cache / "libraries"), "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
-    return {**known, **_SHUT, **_MEMORY, **_THREADS, **places}
+    first = known.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]  # one process would deal a batch out to all of them
+    return {**known, **_SHUT, **_MEMORY, **_THREADS, **places, "CUDA_VISIBLE_DEVICES": first}
 
 
 def shut_off() -> None:

@@ -66,6 +66,13 @@ def padding(lengths: Sequence[int], rows: int) -> float:
     return 1 - wanted / taken if taken else 0.0
 
 
+def rows(inputs: Mapping[str, Any]) -> int:
+    """How many examples a batch has."""
+    if "position_ids" in inputs:
+        return int((inputs["position_ids"][0] == 0).sum())
+    return len(inputs["input_ids"])
+
+
 def halves(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """A batch as two, between two examples; None where it is only one."""
     if "position_ids" in inputs:
@@ -77,10 +84,10 @@ def halves(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] |
             {name: value[:, :cut] for name, value in inputs.items()},
             {name: value[:, cut:] for name, value in inputs.items()},
         )
-    rows = len(inputs["input_ids"])
-    if rows < 2:
+    cut = len(inputs["input_ids"]) // 2
+    if not cut:
         return None
     return (
-        {name: value[: rows // 2] for name, value in inputs.items()},
-        {name: value[rows // 2 :] for name, value in inputs.items()},
+        {name: value[:cut] for name, value in inputs.items()},
+        {name: value[cut:] for name, value in inputs.items()},
     )

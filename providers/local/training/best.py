@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from transformers import TrainerControl, TrainerState, TrainingArguments
+from transformers import IntervalStrategy, TrainerControl, TrainerState, TrainingArguments
 
 from providers.base import ProviderEvent
 from providers.local.training.run_folder import RunFolder
@@ -33,6 +33,16 @@ class Best(_Callback):  # type: ignore[misc]
                 shutil.copyfile(resume_from / name, folder.path / name)
             known = json.loads((folder.path / NOTES).read_text())
             self._loss, self._step, self._waited = known["loss"], known["step"], known["waited"]
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Look at an epoch's end, before the checkpoint of the same step is written: it must know of the look."""
+        if args.eval_strategy == IntervalStrategy.EPOCH:
+            at_its_end = state.epoch is not None and float(state.epoch).is_integer()
+            control.should_evaluate = at_its_end or state.global_step >= state.max_steps
+
+    def on_epoch_end(self, _args: Any, _state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """It was looked at the epoch's last step; a pause in the middle of one is no end."""
+        control.should_evaluate = False
 
     def on_evaluate(
         self,

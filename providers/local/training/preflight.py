@@ -107,7 +107,7 @@ def _as_before(trainer: Any) -> Iterator[None]:
     import torch
 
     model = trainer.model
-    kept = {name: one.detach().clone() for name, one in model.named_parameters() if one.requires_grad}
+    kept = {name: one.detach().to("cpu", copy=True) for name, one in model.named_parameters() if one.requires_grad}
     chance: list[tuple[Callable[[Any], Any], Any]] = [
         (random.setstate, random.getstate()),
         (np.random.set_state, np.random.get_state()),  # noqa: NPY002 -- the one that libraries use
@@ -115,12 +115,10 @@ def _as_before(trainer: Any) -> Iterator[None]:
     ]
     if torch.cuda.is_available():
         chance.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
-    counted, trainer._count = trainer._count, lambda _tokens: None  # noqa: SLF001
     was_training = model.training
     try:
         yield
     finally:
-        trainer._count = counted  # noqa: SLF001
         for name, one in model.named_parameters():
             if name in kept:
                 one.data.copy_(kept[name])

@@ -29,6 +29,13 @@ _HALVED = (
     "The memory did not hold a batch, so it is done in halves: slower, with the same result. A smaller batch size with "
     "more batches a step would be as good."
 )
+_RECOMPUTED = (
+    "The memory did not hold a single example, so activations are computed twice instead of being kept: slower, with "
+    "the same result. A lower maximum length, or a base model held in nf4, would be quicker."
+)
+_NOTHING_WATCHED = (
+    "“Stop early” needs examples that are watched while training, and there are none: it trains to its last step."
+)
 
 
 def train(folder: RunFolder, cache: Path, reporter: Reporter, control: Control) -> None:
@@ -60,6 +67,8 @@ def train(folder: RunFolder, cache: Path, reporter: Reporter, control: Control) 
     model = weights.load(base, knobs)
     _check_fits(model, train)
     progress = Progress(folder, reporter, control)
+    if knobs.early_stopping and validation is None:
+        _tell(folder, "early-stopping", "warning", _NOTHING_WATCHED)
     best = Best(folder, knobs.early_stopping if validation is not None else 0, request.resume_from)
     trainer = method.trainer(
         Kit(
@@ -74,6 +83,7 @@ def train(folder: RunFolder, cache: Path, reporter: Reporter, control: Control) 
             callbacks=[best, progress],  # a checkpoint has the best model in it when it is called complete
             count=progress.count,
             halved=lambda: _tell(folder, "memory", "warning", _HALVED),
+            recomputed=lambda: _tell(folder, "memory-of-one", "warning", _RECOMPUTED),
         )
     )
     if request.method is Method.SFT and request.resume_from is None and _steps(trainer) >= preflight.LONG:

@@ -5,31 +5,47 @@ the answers'; with a small model that takes longer than everything else together
 """
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from trl.trainer import sft_trainer
 
-from providers.local.training.batches import halves
+from providers.errors import TrainingFailed
+from providers.local.training.batches import halves, rows
 
 _IGNORED = -100
+TOO_LARGE = (
+    "The memory of this machine does not hold a single example, even when activations are computed twice instead of "
+    "being kept. Lower the maximum length, hold the base model in nf4, or choose a smaller base model."
+)
 _Trainer: Any = sft_trainer.SFTTrainer
 
 
 class LearningTrainer(_Trainer):  # type: ignore[misc]
     """Gives the same loss and gradients, sooner. `count` is told how many tokens each batch has.
 
-    A batch that the memory does not hold is done in halves, which gives the same gradients; `halved` is told once.
+    A batch that the memory does not hold is done in halves, which gives the same gradients; `halved` is told once. A
+    single example that it does not hold is computed with activations recomputed, of which `recomputed` is told.
     """
 
-    def __init__(self, *args: Any, count: Callable[[int], None], halved: Callable[[], None], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        count: Callable[[int], None],
+        halved: Callable[[], None],
+        recomputed: Callable[[], None] = lambda: None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._count = count
         self._halved = halved
+        self._recomputed = recomputed
         self._cuts = 0
         """How often each batch is cut in two before it is tried."""
+        self._done: list[dict[str, Any]] = []
+        """The batches of this step whose gradients are there already."""
 
     def compute_loss(
         self,
@@ -45,9 +61,6 @@ class LearningTrainer(_Trainer):  # type: ignore[misc]
             rest = {name: value for name, value in inputs.items() if name != "labels"}
             logits = model(**rest, use_cache=False).logits[0]
         summed = torch.nn.functional.cross_entropy(logits.float(), targets[learnt], reduction="sum")
-        if self.model.training:
-            mask = inputs.get("attention_mask")
-            self._count(inputs["input_ids"].numel() if mask is None else int(mask.sum()))
         items = learnt.sum() if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
         loss = summed / items.clamp(min=1)
         return (loss, {}) if return_outputs else loss
@@ -62,44 +75,52 @@ class LearningTrainer(_Trainer):  # type: ignore[misc]
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         """The gradients of a batch: at once, or where memory is short part by part."""
+        mask = inputs.get("attention_mask")
+        self._count(inputs["input_ids"].numel() if mask is None else int(mask.sum()))
         if num_items_in_batch is None:
             alone: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
             return alone
-        return self._in_parts(model, inputs, num_items_in_batch, self._cuts)
+        if not any(one.grad is not None for one in self.model.parameters()):
+            self._done = []  # a new step begins
+        loss = self._in_parts(model, inputs, num_items_in_batch)
+        self._done.append(inputs)
+        return loss
 
-    def _in_parts(self, model: Any, inputs: dict[str, Any], items: torch.Tensor | int, cuts: int) -> torch.Tensor:
+    def _in_parts(self, model: Any, inputs: dict[str, Any], items: torch.Tensor | int) -> torch.Tensor:
+        """The same gradients, however small the parts must be. Raises TrainingFailed if one example is too large."""
+        again: Sequence[dict[str, Any]] = ()
+        while True:
+            try:
+                for earlier in again:
+                    self._cut(model, earlier, items, self._cuts)
+                return self._cut(model, inputs, items, self._cuts)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._spare(max(map(rows, [*self._done, inputs])), error)
+            model.zero_grad(set_to_none=True)  # what the batch that broke off has added cannot be told apart
+            again = self._done
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _spare(self, most: int, error: Exception) -> None:
+        """Need less memory from now on; `most` examples are in the largest batch. Raises TrainingFailed."""
+        if most > 1 << self._cuts:
+            self._cuts += 1
+            self._halved()
+        elif not self.model.is_activation_checkpointing:
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
+            self._recomputed()
+        else:
+            raise TrainingFailed(TOO_LARGE, detail=str(error)[:300]) from error
+
+    def _cut(self, model: Any, inputs: dict[str, Any], items: torch.Tensor | int, cuts: int) -> torch.Tensor:
         parts = halves(inputs) if cuts else None
         if parts is not None:
-            return self._in_parts(model, parts[0], items, cuts - 1) + self._in_parts(model, parts[1], items, cuts - 1)
-        before = [None if one.grad is None else one.grad.clone() for one in self._trained()] if self._cuts else None
-        try:
-            whole: torch.Tensor = super().training_step(model, inputs, items)
-            return whole
-        except (RuntimeError, MemoryError) as error:
-            parts = halves(inputs)
-            if not is_out_of_memory(error) or parts is None or not self._undo(before):
-                raise
-        self._cuts += 1
-        self._halved()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return self._in_parts(model, parts[0], items, 0) + self._in_parts(model, parts[1], items, 0)
-
-    def _trained(self) -> list[torch.nn.Parameter]:
-        return [one for one in self.model.parameters() if one.requires_grad]
-
-    def _undo(self, before: list[torch.Tensor | None] | None) -> bool:
-        """Take back what a batch that broke off has added; False where that is not known any more."""
-        if before is not None:
-            for one, kept in zip(self._trained(), before, strict=True):
-                one.grad = kept
-            return True
-        if self.args.gradient_accumulation_steps > 1:
-            return all(one.grad is None for one in self._trained())
-        for one in self._trained():
-            one.grad = None
-        return True
+            return self._cut(model, parts[0], items, cuts - 1) + self._cut(model, parts[1], items, cuts - 1)
+        whole: torch.Tensor = super().training_step(model, inputs, items)
+        return whole
 
 
 def is_out_of_memory(error: BaseException) -> bool:

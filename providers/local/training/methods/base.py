@@ -48,6 +48,8 @@ class Kit:
     """To be told how many tokens each batch has."""
     halved: Callable[[], None] = lambda: None
     """To be told that the memory did not hold a batch, which was done in halves."""
+    recomputed: Callable[[], None] = lambda: None
+    """To be told that it did not hold one example, so that activations are recomputed from now on."""
 
 
 class Learning(Protocol):

@@ -47,6 +47,7 @@ def trainer(kit: Kit) -> Any:
         callbacks=list(kit.callbacks),
         count=kit.count,
         halved=kit.halved,
+        recomputed=kit.recomputed,
         **({"data_collator": FlatCollator()} if _is_flat(kit) else {}),
     )
 

@@ -9,9 +9,9 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig
 
-from providers.errors import InvalidRequest
+from providers.errors import InvalidRequest, TrainingFailed
 from providers.local.training import preflight
-from providers.local.training.batches import FlatCollator
+from providers.local.training.batches import FlatCollator, halves
 from providers.local.training.methods.answers_only import LearningTrainer, is_out_of_memory
 from providers.local.training.methods.base import Learnable
 
@@ -78,11 +78,53 @@ def test_halves_teach_exactly_what_the_whole_does(built, monkeypatch):
     assert 1 <= len(halved) <= 4
 
 
-def test_one_example_that_does_not_fit_is_an_error(built, monkeypatch):
-    trainer, batch, _, _ = built
+def test_short_memory_in_a_later_batch_of_a_step_forgets_none_before_it(built, monkeypatch):
+    trainer, batch, _, halved = built
+    items = (batch["labels"][:, 1:] >= 0).sum()
+    first, second = halves(batch)
+    together = trainer.training_step(trainer.model, dict(first), items) + trainer.training_step(
+        trainer.model, dict(second), items
+    )
+    expected = gradients(trainer)
+    trainer.model.zero_grad(set_to_none=True)
+    begun = trainer.training_step(trainer.model, dict(first), items)
+    scarce(trainer, second["input_ids"].numel() - 1, monkeypatch)
+    rest = trainer.training_step(trainer.model, dict(second), items)
+    assert halved
+    assert begun + rest == pytest.approx(float(together), rel=1e-4)
+    found = gradients(trainer)
+    for name, one in expected.items():
+        torch.testing.assert_close(found[name], one, rtol=1e-3, atol=1e-6)
+
+
+def test_for_one_example_activations_are_recomputed_and_then_it_is_an_error(built, monkeypatch):
+    trainer, batch, _, halved = built
+    recomputed = []
+    trainer._recomputed = lambda: recomputed.append(trainer.model.is_activation_checkpointing)
     scarce(trainer, 1, monkeypatch)
-    with pytest.raises(RuntimeError, match="can't allocate"):
+    with pytest.raises(TrainingFailed, match="not hold a single example"):
         trainer.training_step(trainer.model, dict(batch), torch.tensor(9))
+    assert (len(halved), recomputed) == (3, [True])
+
+
+def test_recomputed_activations_teach_the_same(built, monkeypatch):
+    trainer, batch, _, _ = built
+    items = (batch["labels"][:, 1:] >= 0).sum()
+    trainer.training_step(trainer.model, dict(batch), items)
+    expected = gradients(trainer)
+    trainer.model.zero_grad(set_to_none=True)
+    whole = trainer.compute_loss
+
+    def limited(model, inputs, **more):
+        if not trainer.model.is_activation_checkpointing:
+            raise MemoryError
+        return whole(model, inputs, **more)
+
+    monkeypatch.setattr(trainer, "compute_loss", limited)
+    trainer.training_step(trainer.model, dict(batch), items)
+    found = gradients(trainer)
+    for name, one in expected.items():
+        torch.testing.assert_close(found[name], one, rtol=1e-3, atol=1e-6)
 
 
 def test_other_errors_are_not_taken_for_short_memory(built, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,9 +11,13 @@ from safetensors.torch import load_file
 
 from providers.base import ProviderJobStatus
 from providers.errors import InvalidRequest
-from providers.local.training import precision, weights
+from providers.local.training import precision, recipe, weights
+from providers.local.training.control import Control
 from providers.local.training.knobs import Knobs
+from providers.local.training.run_folder import Reporter, RunFolder
 from tests.providers.local.conftest import follow
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of libraries about one another
 
 
 @pytest.fixture
@@ -96,3 +101,48 @@ def test_a_training_that_no_longer_gets_better_ends_early_with_its_best_model(tr
         assert torch.equal(
             tensor, kept[name.replace("_A.weight", "_A.default.weight").replace("_B.weight", "_B.default.weight")]
         )
+
+
+@pytest.fixture
+def paused_at(toy_request, tmp_path):
+    """Train with a validation after each epoch of six steps, in this process, and pause at a step."""
+
+    def run(step):
+        asked = {**toy_request.hyperparameters, "epochs": 2}
+        folder = RunFolder(tmp_path)
+        folder.write_request(
+            replace(toy_request, validation_path=toy_request.train_path, folder=tmp_path, hyperparameters=asked)
+        )
+        reporter = Reporter(folder)
+        control = Control(reporter)
+        steps = iter(range(1, 100))
+        control.pause_wanted = SimpleNamespace(is_set=lambda: next(steps) == step)  # asked once at each step
+        recipe.train(folder, tmp_path / "cache", reporter, control)
+        assert folder.read_status().status is ProviderJobStatus.PAUSED
+        return folder
+
+    return run
+
+
+def test_a_checkpoint_at_an_epochs_end_knows_its_validation(paused_at):
+    folder = paused_at(6)
+    newest = folder.checkpoints()[-1]
+    assert newest.name == "checkpoint-6"
+    known = json.loads((newest / "best.json").read_text())
+    assert known["step"] == 6
+    looks = [point for point in folder.news().metrics if point.validation_loss is not None]
+    assert [(point.step, point.validation_loss) for point in looks] == [(6, pytest.approx(known["loss"]))]
+
+
+def test_a_pause_within_an_epoch_does_not_wait_for_a_validation(paused_at):
+    assert [(point.step, point.validation_loss) for point in paused_at(2).news().metrics] == [(1, None), (2, None)]
+
+
+def test_stopping_early_with_nothing_watched_is_said(toy_request, tmp_path):
+    asked = {**toy_request.hyperparameters, "epochs": 0.3, "early_stopping": 2}
+    folder = RunFolder(tmp_path)
+    folder.write_request(replace(toy_request, folder=tmp_path, hyperparameters=asked))
+    reporter = Reporter(folder)
+    recipe.train(folder, tmp_path / "cache", reporter, Control(reporter))
+    assert folder.read_status().status is ProviderJobStatus.SUCCEEDED
+    assert any("watched while training" in one.message for one in folder.news().events)
