@@ -31,7 +31,7 @@ BASE = "smollm2-135m-instruct"
 ADAPTERS = 20
 RANK = 16
 TOKENS = 48
-ROUNDS = 7
+ROUNDS = 5
 CHATS = 8
 QUESTIONS = (
     "Tell me a long story about a lighthouse keeper and a whale.",
@@ -109,7 +109,7 @@ def one_at_a_time(folder: Path, base: Path) -> dict[str, Any]:
         for kind, model, tuned in (("", BASE, False), ("tuned_", name(0), True)):
             ours, theirs = [], []
             for number in range(-1, ROUNDS):
-                question = QUESTIONS[number % len(QUESTIONS)]
+                question = f"{number + 2}. {QUESTIONS[number % len(QUESTIONS)]}"
                 pair = (script.ask(question, tuned=tuned), ask(chat, model, question))
                 figures["same_answers"] &= pair[0].text == pair[1].text
                 if number >= 0:  # the first ones warm up
@@ -133,13 +133,20 @@ def together(folder: Path) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     with serving(folder) as (_, chat), ThreadPoolExecutor(CHATS) as pool:
         for kind, models in (("", [name(0)] * CHATS), ("mixed_", [name(number) for number in range(CHATS)])):
-            asked = list(zip(models, QUESTIONS, strict=True))
             speeds = []
             for number in range(-1, 3):
+                # nobody asks the same twice: what was read before need not be read again
+                asked, others = (
+                    [
+                        (model, f"{2 * number + more}. {question}")
+                        for model, question in zip(models, QUESTIONS, strict=True)
+                    ]
+                    for more in (3, 4)
+                )
                 begin = time.perf_counter()
                 alone = [ask(chat, *one) for one in asked]
                 middle = time.perf_counter()
-                at_once = list(pool.map(lambda one: ask(chat, *one), asked))
+                at_once = list(pool.map(lambda one: ask(chat, *one), others))
                 end = time.perf_counter()
                 if number >= 0:
                     tokens = [sum(one.tokens for one in said) for said in (at_once, alone)]

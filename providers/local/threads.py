@@ -7,6 +7,7 @@ the core from is many times quicker than two that somebody does.
 
 import os
 import time
+from pathlib import Path
 
 import psutil
 import torch
@@ -15,6 +16,9 @@ from providers.local.settings import usable_cores
 
 WINDOW_SECONDS = 0.5
 """How long others are watched before a decision."""
+GLANCES = 3
+GLANCE_SECONDS = 0.001
+_LOAD = Path("/proc/loadavg")
 
 
 class FairThreads:
@@ -35,7 +39,15 @@ class FairThreads:
         at, everyone, own = self._look()
         others = max(0.0, (everyone - self._all) - (own - self._own)) / (at - self._at)
         self._at, self._all, self._own = at, everyone, own
-        wanted = share(self._most, self._cores, others)
+        return self._use(share(self._most, self._cores, others))
+
+    def resume(self) -> int:
+        """Begin again after idle time: what others did meanwhile is past, who computes at this moment counts."""
+        self._at, self._all, self._own = self._look()
+        running = others_running()
+        return self._now if running is None else self._use(share(self._most, self._cores, running))
+
+    def _use(self, wanted: int) -> int:
         if wanted != self._now:
             torch.set_num_threads(wanted)
             self._now = wanted
@@ -46,6 +58,18 @@ class FairThreads:
         idle = times.idle + getattr(times, "iowait", 0.0)
         guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # counted as user time already
         return time.monotonic(), sum(times) - idle - guests, own.user + own.system
+
+
+def others_running() -> int | None:
+    """How many threads of others compute at this moment: the fewest of a few glances. None where it is not told."""
+    seen = []
+    for _ in range(GLANCES):
+        time.sleep(GLANCE_SECONDS)
+        try:
+            seen.append(int(_LOAD.read_text().split()[3].partition("/")[0]) - 1)  # without the one that looks
+        except (OSError, ValueError, IndexError):
+            return None
+    return max(0, min(seen))
 
 
 def share(most: int, cores: int, others: float) -> int:

@@ -8,6 +8,7 @@ resident      which models are in memory; memory: how much there is, and how muc
 weights       one model in memory, with its adapters
 adapters      a tuned model's difference from its base model; mixing: rows of several ones in one pass
 batching      several answers decoded together; growing_cache: what they remember
+prefixes      what was read before: earlier turns of a conversation, system prompts
 catalogue     which models there are
 generation    a question on its way, and what comes back; detokenise: tokens into text
 """

@@ -16,6 +16,7 @@ from providers.local.serving.detokenise import TextStream
 from providers.local.serving.generation import Generation, Piece
 from providers.local.serving.growing_cache import GrowingCache
 from providers.local.serving.mixing import Stretches
+from providers.local.serving.prefixes import Prefix, Prefixes
 
 
 @dataclass
@@ -55,7 +56,10 @@ class Row:
 class Batch:
     """The running answers of one base model and its adapters."""
 
-    def __init__(self, model: Any, device: torch.device, stretches: Stretches) -> None:
+    def __init__(
+        self, model: Any, device: torch.device, stretches: Stretches, prefixes: Prefixes | None = None
+    ) -> None:
+        self._prefixes = prefixes
         self._model = model
         self._device = device
         self._stretches = stretches
@@ -68,14 +72,19 @@ class Batch:
     def join(self, rows: Sequence[Row]) -> None:
         """Read the prompts of new rows, write the first token of each, and let them decode with the others."""
         rows = sorted(rows, key=lambda row: id(row.adapter))
-        longest = max(len(row.prompt) for row in rows)
-        tokens = torch.zeros((len(rows), longest), dtype=torch.long)
-        mask = torch.zeros_like(tokens)
-        for place, row in enumerate(rows):
-            tokens[place, longest - len(row.prompt) :] = torch.tensor(row.prompt)
-            mask[place, longest - len(row.prompt) :] = 1
-        mask = mask.to(self._device)
         cache = GrowingCache(self._model.config.get_text_config().num_hidden_layers)
+        known = self._known(rows)
+        begin = len(known.tokens) if known else 0
+        longest = max(len(row.prompt) for row in rows) - begin
+        tokens = torch.zeros((len(rows), longest), dtype=torch.long)
+        mask = torch.ones((len(rows), begin + longest), dtype=torch.long)
+        for place, row in enumerate(rows):
+            rest = row.prompt[begin:]
+            tokens[place, longest - len(rest) :] = torch.tensor(rest)
+            mask[place, begin : begin + longest - len(rest)] = 0
+        mask = mask.to(self._device)
+        if known:
+            cache.begin(known.keys, known.values, len(rows))
         logits = self._forward(rows, tokens.to(self._device), mask, cache)
         first = self._chosen(logits, rows)
         stay = [place for place, row in enumerate(rows) if not row.accept(first[place])]
@@ -133,10 +142,28 @@ class Batch:
         self.rows = [everyone[place] for place in order]
         self._last = [written[place] for place in order]
 
+    def _known(self, rows: Sequence[Row]) -> Prefix | None:
+        """What these rows begin with and was read before."""
+        if self._prefixes is None or any(row.adapter is not rows[0].adapter for row in rows):
+            return None
+        return self._prefixes.longest(rows[0].adapter, [row.prompt for row in rows])
+
+    def _keep(self, place: int) -> None:
+        """Keep what a row that leaves has read and written, for the next question of its conversation."""
+        if self._prefixes is None or self._cache is None:
+            return
+        row = self.rows[place]
+        there = self._mask[place].nonzero()[:, 0]
+        keys, values = self._cache.row(place, there)
+        self._prefixes.keep(row.adapter, Prefix([*row.prompt, *row.written][: len(there)], keys, values))
+
     def _leave(self, done: Sequence[bool]) -> None:
         """Take rows out, and with them the padding that only they needed."""
         if not any(done):
             return
+        for place, one in enumerate(done):
+            if one:
+                self._keep(place)
         keep = [place for place, one in enumerate(done) if not one]
         self.rows = [self.rows[place] for place in keep]
         self._last = [self._last[place] for place in keep]

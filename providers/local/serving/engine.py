@@ -111,12 +111,14 @@ class Engine:
     def _run(self) -> None:
         threads = self._import()
         while True:
+            idle = False
             with self._changed:
                 while not (self._waiting or self._batches or self._joining or self._stopping):
+                    idle = True
                     self._changed.wait()
                 if self._stopping:
                     return
-            threads.adjust()
+            threads.resume() if idle else threads.adjust()
             try:
                 self._admit()
                 self._join()
@@ -215,7 +217,9 @@ class Engine:
         if wanted:
             assert self._resident is not None
             weights = self._resident.get(wanted[0].generation.question.entry, self._busy())
-            batch = self._batches.setdefault(key, Batch(weights.model, weights.device, weights.stretches))
+            batch = self._batches.setdefault(
+                key, Batch(weights.model, weights.device, weights.stretches, weights.prefixes)
+            )
             batch.join(wanted)
         self._joining.popleft()
 

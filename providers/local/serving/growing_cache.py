@@ -49,6 +49,17 @@ class GrowingCache:
         self.layers = [GrowingLayer() for _ in range(layers)]
         self.for_model = _Cache(layers=self.layers)
 
+    def begin(self, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor], rows: int) -> None:
+        """Let so many rows begin with these keys and values, by layer, which they have in common."""
+        for one, key, value in zip(self.layers, keys, values, strict=True):
+            one.lazy_initialization(key, value)
+            one.hold(key.expand(rows, -1, -1, -1), value.expand(rows, -1, -1, -1))
+
+    def row(self, place: int, tokens: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """A copy of one row's keys and values at these tokens, by layer."""
+        keys = [one.keys[place : place + 1, :, tokens] for one in self.layers]
+        return keys, [one.values[place : place + 1, :, tokens] for one in self.layers]
+
     def append(self, other: "GrowingCache", length: int, order: Sequence[int]) -> None:
         """Put the rows of another one below these, all padded on the left to `length`; then put all in this order."""
         for one, new in zip(self.layers, other.layers, strict=True):

@@ -11,6 +11,9 @@ import torch
 from torch import nn
 
 from providers.local.serving.adapters import Adapter, Part
+from providers.local.settings import usable_cores
+
+MOST_SLICES = 16
 
 
 class Stretches:
@@ -39,6 +42,7 @@ class TunedLinear(nn.Module):
         self.base = base
         self._name = name
         self._stretches = stretches
+        self._slices = sliced(base.weight)
 
     @property
     def weight(self) -> torch.Tensor:
@@ -52,7 +56,7 @@ class TunedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The base model's output with the adapters' changes, which are made in place."""
-        out: torch.Tensor = self.base(x)
+        out: torch.Tensor = self.base(x) if self._slices is None else self._by_slices(x, self._slices)
         for begin, end, parts in self._stretches.now:
             part = parts.get(self._name)
             if part is None:
@@ -68,6 +72,27 @@ class TunedLinear(nn.Module):
                     rows.add_(self.base.bias)
         return out
 
+    def _by_slices(self, x: torch.Tensor, slices: torch.Tensor) -> torch.Tensor:
+        rows = x.reshape(1, -1, x.shape[-1]).expand(slices.shape[0], -1, -1)
+        out = torch.bmm(rows, slices).transpose(0, 1).reshape(*x.shape[:-1], -1)
+        return out if self.base.bias is None else out.add_(self.base.bias)
+
+
+def sliced(weight: torch.Tensor) -> torch.Tensor | None:
+    """A processor's layer in slices of its outputs, one for each core; None elsewhere.
+
+    For the few rows of a decoding step, torch multiplies on one core only, and across the way that weights lie in
+    memory. The weights are turned in place (their shape stays) and looked at as so many matrices side by side.
+    """
+    if weight.device.type != "cpu":
+        return None
+    outputs, inputs = weight.shape
+    if not weight.t().is_contiguous():
+        weight.data = weight.data.t().contiguous().t()
+    most = min(usable_cores(), MOST_SLICES)
+    count = next(one for one in range(most, 0, -1) if outputs % one == 0)
+    return weight.data.t().view(inputs, count, outputs // count).transpose(0, 1)
+
 
 def prepare(model: Any) -> tuple[Stretches, dict[str, nn.Linear]]:
     """Let every linear layer take adapters; returns them by name."""
@@ -77,4 +102,7 @@ def prepare(model: Any) -> tuple[Stretches, dict[str, nn.Linear]]:
             parent, _, own = name.rpartition(".")
             setattr(model.get_submodule(parent), own, TunedLinear(module, name, stretches))
             layers[name] = module
+    for value in model.parameters():
+        if value.device.type == "cpu" and value.is_contiguous():
+            value.data = value.data.clone()  # the rest lies in the file, which would stay in memory for its sake
     return stretches, layers

@@ -3,6 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from transformers import AutoModelForCausalLM
 from providers.errors import InvalidRequest
 from providers.local import base_models
 from providers.local.plain_template import load_tokenizer
-from providers.local.serving import adapters, memory, mixing
+from providers.local.serving import adapters, memory, mixing, prefixes
 from providers.local.serving.adapters import Adapter
 from providers.local.serving.catalogue import Entry
+from providers.local.serving.prefixes import Prefixes
 
 log = structlog.get_logger()
 
@@ -58,6 +60,7 @@ class Weights:
         self.stretches, self._layers = mixing.prepare(model) if alone is None else (mixing.Stretches(), {})
         share = max(LEAST_ADAPTER_BYTES, int(self.bytes * SHARE_FOR_ADAPTERS))
         self._room = share if adapter_bytes is None else adapter_bytes
+        self.prefixes = Prefixes(int(self.bytes * prefixes.SHARE))
         self._adapters: OrderedDict[tuple[Path, str], Adapter] = OrderedDict()  # the oldest use first
         self._tokenizers: OrderedDict[str, Any] = OrderedDict()
 
@@ -90,7 +93,8 @@ class Weights:
     def _tokenizer(self, folder: Path) -> Any:
         """The tokenizer with the chat template that the model was trained with; equal ones are kept once."""
         files = sorted({path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern) if path.is_file()})
-        digest = hashlib.sha256(b"".join(path.name.encode() + _digest(path) for path in files)).hexdigest()
+        parts = [path.name.encode() + _digest(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+        digest = hashlib.sha256(b"".join(parts)).hexdigest()
         if digest not in self._tokenizers:
             self._tokenizers[digest] = load_tokenizer(folder)
             while len(self._tokenizers) > MOST_TOKENIZERS:
@@ -123,5 +127,6 @@ def _with(model: Any, entry: Entry) -> Any:
         ) from error
 
 
-def _digest(path: Path) -> bytes:
+@lru_cache(maxsize=1000)
+def _digest(path: Path, _changed_at: int, _size: int) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()

@@ -29,6 +29,21 @@ def test_torch_computes_with_what_others_leave(monkeypatch):
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize(("running", "wanted"), [("1/80", 4), ("3/80", 2), ("9/80", 1), ("?", 4)])
+def test_after_idle_time_only_those_who_compute_at_this_moment_count(monkeypatch, tmp_path, running, wanted):
+    import torch
+
+    before = torch.get_num_threads()
+    (tmp_path / "loadavg").write_text(f"3.20 2.10 1.00 {running} 4711\n")
+    monkeypatch.setattr(threads, "_LOAD", tmp_path / "loadavg")
+    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 4)
+    try:
+        assert FairThreads().resume() == torch.get_num_threads() == wanted
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(("quota", "cores"), [("max 100000", 3), ("150000 100000", 2), ("50000 100000", 1), ("?", 3)])
 def test_a_container_s_quota_counts(monkeypatch, tmp_path, quota, cores):
     (tmp_path / "cpu.max").write_text(quota)

@@ -15,6 +15,7 @@ from providers.local.serving.batching import Batch, Row
 from providers.local.serving.catalogue import Catalogue, Entry
 from providers.local.serving.detokenise import TextStream
 from providers.local.serving.generation import Generation, Question
+from providers.local.serving.prefixes import Prefix, Prefixes
 from providers.local.serving.weights import Weights
 
 pytestmark = [  # PEFT's words about models that it is given here on purpose
@@ -212,3 +213,78 @@ def test_the_saved_scaling_is_what_peft_computes(models, tiny):
     for layer, part in read.parts.items():
         difference = merged[f"{layer}.weight"] - dict(plain.named_parameters())[f"{layer}.weight"]
         torch.testing.assert_close(part.up.T @ part.down, difference, atol=1e-5, rtol=1e-4)
+
+
+def followed(weights, entry, prompts):
+    """The answers to prompts that are asked one after the other, and how many tokens were read for them."""
+    read, forward = [], weights.model.forward
+
+    def counted(*rest, **more):
+        read.append(more["input_ids"].shape[1])
+        return forward(*rest, **more)
+
+    said = []
+    weights.model.forward = counted
+    for prompt in prompts:
+        one = row(weights, entry, prompt)
+        batch = Batch(weights.model, weights.device, weights.stretches, weights.prefixes)
+        batch.join([one])
+        while batch.rows:
+            batch.step()
+        said.append(one.written)
+    weights.model.forward = forward
+    return said, [tokens for tokens in read if tokens > 1]
+
+
+LONG = [7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
+
+
+@pytest.mark.parametrize("kind", ["", "lora", "dora"])
+def test_what_was_read_before_is_not_read_again_and_changes_no_answer(models, tiny, kind):
+    entry = Catalogue(models, models / "cache").find(kind) if kind else Entry(str(tiny), str(tiny))
+    fresh = Weights(tiny)
+    first = row(fresh, entry, LONG)
+    finished(fresh, [first])
+    conversation = [*LONG, *first.written, 40, 41, 42]
+    prompts = [LONG, conversation, [*LONG, 99, 98], [50, *LONG]]
+    alone = [row(fresh, entry, prompt) for prompt in prompts]
+    for one in alone:
+        finished(fresh, [one])
+    said, read = followed(Weights(tiny, adapter_bytes=1 << 30), entry, prompts)
+    assert said == [one.written for one in alone]
+    assert read == [len(LONG), 4, 2, len(LONG) + 1]  # the last token that was written had not been read
+
+
+def test_what_one_model_read_is_not_another_one_s(models, tiny):
+    catalogue, weights = Catalogue(models, models / "cache"), Weights(tiny, adapter_bytes=1 << 30)
+    followed(weights, catalogue.find("lora"), [LONG])
+    _, read = followed(weights, catalogue.find("dora"), [LONG])
+    assert read == [len(LONG)]
+
+
+def test_rows_with_a_common_beginning_read_it_once(models, tiny):
+    entry, weights = Entry(str(tiny), str(tiny)), Weights(tiny)
+    followed(weights, entry, [LONG])
+    prompts = [[*LONG, 20, 21, 22, 23], [*LONG, 30], [*LONG[:10], 60, 61]]
+    alone = [row(weights, entry, prompt) for prompt in prompts]
+    for one in alone:
+        finished(weights, [one])
+    rows = [row(weights, entry, prompt) for prompt in prompts]
+    batch = Batch(weights.model, weights.device, weights.stretches, weights.prefixes)
+    batch.join(rows)
+    while batch.rows:
+        batch.step()
+    assert [one.written for one in rows] == [one.written for one in alone]
+
+
+def test_what_was_read_takes_only_so_much_memory():
+    def prefix(first, length=4):
+        one = torch.zeros(1, 1, length, 2)
+        return Prefix([first] * length * 2, [one], [one])
+
+    kept = Prefixes(room=3 * prefix(0).bytes)
+    for first in range(4):
+        kept.keep(None, prefix(first))
+    kept.keep(None, prefix(9, length=100))
+    found = [first for first in range(10) if kept.longest(None, [[first] * 8 + [0]])]
+    assert found == [1, 2, 3]
