@@ -1,4 +1,4 @@
-"""The baseline of training: TRL's own trainer, set as its tutorial says, and nothing of ours.
+"""The baseline of training: the plain script's own, step by step.
 
 python -m benchmarks.plain_training BASE_MODEL_FOLDER STEPS
 
@@ -12,19 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plain_trl import _bf16_is_quicker, conversations
-
-BATCH, RATE, RANK = 4, 5e-4, 16
+from benchmarks.plain_trl import train
 
 
 def main() -> None:
     """Train for so many steps."""
     base, steps = Path(sys.argv[1]), int(sys.argv[2])
     import transformers
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import SFTConfig, SFTTrainer
 
     parent: Any = transformers.TrainerCallback
 
@@ -51,33 +45,8 @@ def main() -> None:
                 self.losses.append(float(logs["loss"]))
 
     watch = Watch()
-    records = [
-        {"prompt": messages[:-1], "completion": messages[-1:]}
-        for messages in conversations("cookbook_recipe_training.jsonl")
-    ]
     with tempfile.TemporaryDirectory(prefix="plain-training-") as folder:
-        trainer = SFTTrainer(
-            model=AutoModelForCausalLM.from_pretrained(base),
-            processing_class=AutoTokenizer.from_pretrained(base),
-            train_dataset=Dataset.from_list(records),
-            peft_config=LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM"),
-            callbacks=[watch],
-            args=SFTConfig(
-                output_dir=folder,
-                max_steps=steps,
-                per_device_train_batch_size=BATCH,
-                learning_rate=RATE,
-                completion_only_loss=True,
-                gradient_checkpointing=False,
-                bf16=_bf16_is_quicker(),
-                use_cpu=True,
-                logging_steps=1,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-            ),
-        )
-        trainer.train()
+        train(base, Path(folder), callbacks=[watch], max_steps=steps, logging_steps=1)
     seconds = [after - before for before, after in zip(watch.ends, watch.ends[1:], strict=False)]
     print(json.dumps({"seconds": seconds, "losses": watch.losses}))
 

@@ -11,10 +11,13 @@ import importlib.util
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+ROWS, RATE, RANK = 4, 5e-4, 16
+"""Examples a step, learning rate, and rank of the adapter."""
 BATCH = 8
 """Questions per call of `generate`."""
 NEW_TOKENS = 128
@@ -44,7 +47,9 @@ def main() -> None:
         lap("import")
         unpack(work / "base")
         lap("unpack")
-        model, tokenizer = train(work)
+        trainer = train(work / "base", work / "checkpoints")
+        trainer.save_model(str(work / "adapter"))
+        model, tokenizer = trainer.model, trainer.processing_class
         lap("train")
         score = answer(model, tokenizer, arguments.questions)
         lap("answer")
@@ -67,8 +72,8 @@ def unpack(target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def train(work: Path) -> tuple[Any, Any]:
-    """LoRA on all linear layers, the loss on the answers only."""
+def train(base: Path, out: Path, *, callbacks: Sequence[Any] = (), **settings: Any) -> Any:
+    """LoRA on all linear layers, the loss on the answers only; the trainer that has done it."""
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -78,29 +83,29 @@ def train(work: Path) -> tuple[Any, Any]:
         {"prompt": messages[:-1], "completion": messages[-1:]}
         for messages in conversations("cookbook_recipe_training.jsonl")
     ]
+    usual = {
+        "num_train_epochs": 3,
+        "per_device_train_batch_size": ROWS,
+        "learning_rate": RATE,
+        "completion_only_loss": True,
+        "activation_checkpointing": False,
+        "bf16": _bf16_is_quicker(),
+        "use_cpu": True,
+        "logging_steps": 5,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
     trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(work / "base"),
-        processing_class=AutoTokenizer.from_pretrained(work / "base"),
+        model=AutoModelForCausalLM.from_pretrained(base),
+        processing_class=AutoTokenizer.from_pretrained(base),
         train_dataset=Dataset.from_list(records),
-        peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
-        args=SFTConfig(
-            output_dir=str(work / "checkpoints"),
-            num_train_epochs=3,
-            per_device_train_batch_size=4,
-            learning_rate=5e-4,
-            completion_only_loss=True,
-            gradient_checkpointing=False,
-            bf16=_bf16_is_quicker(),
-            use_cpu=True,
-            logging_steps=5,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        ),
+        peft_config=LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM"),
+        callbacks=list(callbacks),
+        args=SFTConfig(output_dir=str(out), **{**usual, **settings}),
     )
     trainer.train()
-    trainer.save_model(str(work / "adapter"))
-    return trainer.model, trainer.processing_class
+    return trainer
 
 
 def answer(model: Any, tokenizer: Any, questions: int) -> dict[str, Any]:

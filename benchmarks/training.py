@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plain_training import BATCH, RANK, RATE
+from benchmarks.plain_trl import RANK, RATE, ROWS
 from providers.base import Method, ProviderJobStatus, TrainingRequest
 from providers.local import base_models
 from providers.local.adapter import LocalTraining
@@ -100,8 +100,8 @@ def _ours(folder: Path, number: int) -> Trained:
         suffix="bench",
         folder=folder / f"run-{number}",
         hyperparameters={
-            "epochs": STEPS * BATCH / examples,
-            "batch_size": BATCH,
+            "epochs": STEPS * ROWS / examples,
+            "batch_size": ROWS,
             "learning_rate": RATE,
             "lora_r": RANK,
             "warmup_ratio": 0.0,

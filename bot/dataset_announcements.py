@@ -6,17 +6,15 @@ from typing import Any
 from sqlmodel import Session, select
 
 from bot import escape
-from bot.blocks import dataset_list, dataset_report, job_file, lengths, thread_import
+from bot.blocks import dataset_list, dataset_report, lengths, thread_import
 from bot.blocks.elements import Block, Drawn, context, section
 from bot.blocks.findings import counted
-from workers import consents, datasets, job_files
+from workers import consents, datasets
 from workers.dataprep.convert import TARGETS
 from workers.plans import offered
-from workers.plans.job_file import write
-from workers.runs import model_card
 from workers.settings import Settings
 from workers.storage import Storage
-from workers.tables import Announcement, Consent, Dataset, Derivation, JobFile, Run, ThreadImport, Upload
+from workers.tables import Announcement, Consent, Dataset, Derivation, ThreadImport, Upload
 
 Renderer = Callable[[Session, Settings, Announcement], Drawn]
 
@@ -106,37 +104,7 @@ def _consent(session: Session, _settings: Settings, row: Announcement) -> Drawn:
     return thread_import.question(wanted, consent, str(row.data.get("link") or ""))
 
 
-def _job_file(session: Session, _settings: Settings, row: Announcement) -> Drawn:
-    return job_file.draw(session.get_one(JobFile, row.subject_id))
-
-
-def _run_as_job_file(session: Session, _settings: Settings, row: Announcement) -> Drawn:
-    run = session.get_one(Run, row.subject_id)
-    written = write(run, job_files.datasets_of(session, run))
-    return Drawn(
-        text=f"The plan of {escape.plain(run.name, 60)} as a job file",
-        file_name=f"job-{run.id}.yml",
-        file=written.encode(),
-    )
-
-
-def _model_card(session: Session, _settings: Settings, row: Announcement) -> Drawn:
-    run = session.get_one(Run, row.subject_id)
-    text = f"The card of the model of {escape.plain(run.name, 60)}"
-    return Drawn(text=text, file_name=f"model-card-{run.id}.md", file=model_card.write(session, run).encode())
-
-
-def _figures(session: Session, _settings: Settings, row: Announcement) -> Drawn:
-    run = session.get_one(Run, row.subject_id)
-    text = f"The figures of {escape.plain(run.name, 60)}, step by step"
-    return Drawn(text=text, file_name=f"figures-{run.id}.csv", file=model_card.figures(session, run).encode())
-
-
 RENDERERS: dict[str, Renderer] = {
-    "job_file": _job_file,
-    "run_as_job_file": _run_as_job_file,
-    model_card.CARD: _model_card,
-    model_card.FIGURES: _figures,
     "dataset_report": _dataset_report,
     "length_histogram": _lengths,
     "conversion": _conversion,

@@ -17,7 +17,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlmodel import Session, select
 
-from bot import dataset_announcements, hosting_announcements, run_cards
+from bot import dataset_announcements, file_announcements, hosting_announcements, run_cards
 from bot.blocks import evaluation, keys_form, loss_curve, rehome, words
 from bot.blocks.elements import Drawn
 from workers import announcements
@@ -126,6 +126,7 @@ def _retiring(session: Session, settings: Settings, row: Announcement) -> Drawn:
 
 _RENDERERS: dict[str, Callable[[Session, Settings, Announcement], Drawn]] = {
     **dataset_announcements.RENDERERS,
+    **file_announcements.RENDERERS,
     **hosting_announcements.RENDERERS,
     "run_card": _run_card,
     "credential_checked": _credential_checked,

@@ -26,7 +26,9 @@ def lines(report: DatasetReport, name: str) -> Iterator[str]:
         columns = ", ".join(f"{role}={column}" for role, column in report.mapping.items())
         yield f"  The columns are guessed: --mapping '{columns}'. Give these, or the right ones, to confirm them."
     yield from _findings(report)
-    if report.trainable:
+    if report.trainable and report.format == "text" and report.layout == "text":
+        yield "A text, not questions with answers: a model would learn to go on with such text, not to answer about it."
+    elif report.trainable:
         yield "Ready to train."
     elif report.errors or not report.examples:
         yield "Not trainable yet: mend the errors above."

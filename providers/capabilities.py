@@ -5,6 +5,7 @@ means that the value is left out.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from providers.base import AUTO, Capabilities, Knob, Method
 
@@ -161,52 +162,25 @@ _LOCAL = (
     Knob("temperature", "Temperature", 1.0, 0.01, 5, methods=_GRPO, hint="of the answers tried", advanced=True),
 )
 """Those of `providers.local.training.knobs`, which a test compares; forms allow less than the trainer bears."""
+_OF_LOCAL = {one.name: one for one in _LOCAL}
 _AUTOTRAIN = (
-    Knob("epochs", "Epochs", 3, 1, 50, whole=True, hint="how often it reads every example"),
-    Knob("learning_rate", "Learning rate", 5e-4, 1e-7, 1e-1),
-    Knob("batch_size", "Examples a step", 4, 1, 256, whole=True, hint="SFT: blocks of joined examples"),
-    Knob("lora_r", "LoRA rank", 16, 1, 512, whole=True),
-    Knob("lora_alpha", "LoRA alpha", AUTO, 1, 1024, whole=True, can_auto=True, hint="twice the rank", advanced=True),
-    Knob("lora_dropout", "LoRA dropout", 0.05, 0, 0.9, advanced=True),
-    Knob("target_modules", "Layers to adapt", "all-linear", choices=("all-linear", "attention"), advanced=True),
-    Knob(
-        "quantization",
-        "Base model in memory",
-        "none",
-        choices=("none", "nf4", "int8"),
-        hint="needs an NVIDIA GPU",
-        advanced=True,
-    ),
-    Knob("gradient_accumulation", "Batches a step", 1, 1, 256, whole=True, advanced=True),
-    Knob("max_length", "Longest example", AUTO, 32, 131_072, whole=True, can_auto=True, hint="tokens", advanced=True),
-    Knob("warmup_ratio", "Warm-up", 0.1, 0, 0.9, hint="share of all steps", advanced=True),
-    Knob("weight_decay", "Weight decay", 0.0, 0, 1, advanced=True),
-    Knob("max_grad_norm", "Largest gradient", 1.0, 0, 100, advanced=True),
-    Knob("precision", "Precision", AUTO, choices=(AUTO, "bf16", "fp16", "fp32"), advanced=True),
-    Knob(
-        "optimizer",
-        "Optimizer",
-        "adamw_torch",
-        choices=("adamw_torch", "adamw_torch_fused", "adamw_8bit", "adafactor"),
-        advanced=True,
-    ),
-    Knob(
-        "scheduler",
-        "Learning rate's course",
-        "linear",
-        choices=("linear", "cosine", "constant", "constant_with_warmup"),
-        advanced=True,
-    ),
-    Knob(
-        "beta",
-        "Beta",
-        0.1,
-        0.001,
-        2,
-        methods=frozenset({Method.DPO}),
-        hint="higher stays closer to the base model",
-        advanced=True,
-    ),
+    _OF_LOCAL["epochs"],
+    _OF_LOCAL["learning_rate"],
+    replace(_OF_LOCAL["batch_size"], can_auto=False, hint="SFT: blocks of joined examples"),
+    _OF_LOCAL["lora_r"],
+    _OF_LOCAL["lora_alpha"],
+    replace(_OF_LOCAL["lora_dropout"], default=0.05),
+    _OF_LOCAL["target_modules"],
+    replace(_OF_LOCAL["quantization"], hint="needs an NVIDIA GPU"),
+    _OF_LOCAL["gradient_accumulation"],
+    replace(_OF_LOCAL["max_length"], default=AUTO, can_auto=True),
+    replace(_OF_LOCAL["warmup_ratio"], default=0.1),
+    _OF_LOCAL["weight_decay"],
+    replace(_OF_LOCAL["max_grad_norm"], hint=""),
+    _OF_LOCAL["precision"],
+    _OF_LOCAL["optimizer"],
+    _OF_LOCAL["scheduler"],
+    replace(_OF_LOCAL["beta"], methods=frozenset({Method.DPO}), hint="higher stays closer to the base model"),
 )
 """As its own documentation has them; what it always does differently is in `providers.autotrain.job`."""
 HOSTING_CAPACITY = Knob(
@@ -279,7 +253,7 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         must_deploy=True,
         base_must_deploy=True,
         knobs=(
-            Knob("epochs", "Epochs", 3, 1, 50, whole=True, hint="how often it reads every example"),
+            _OF_LOCAL["epochs"],
             Knob("batch_size", "Examples a step on each device", 1, 1, 256, whole=True, advanced=True),
             Knob("learning_rate", "Learning rate", 2e-5, 1e-7, 1e-1, advanced=True),
         ),

@@ -71,27 +71,22 @@ def _run(arguments: argparse.Namespace, settings: Settings, name: str) -> None:
             from workers.queues.executing import ExecutingWorker
             from workers.queues.signing import installation_key
 
-            if arguments.queue == QueueName.GPU:
-                _report_hardware(settings)
+            stop = stop_on_signals()
             worker = ExecutingWorker(settings, arguments.queue, installation_key(settings.folder))
+            if arguments.queue == QueueName.GPU:
+                from providers.local import hardware
+                from workers import training_hosts
+                from workers.db import Database
+
+                training_hosts.keep_reporting(Database(settings.database), hardware.look, stop)
             bootstrap.mark_ready(settings, name)
-            worker.run(stop_on_signals())
+            worker.run(stop)
         case "serve":
             _serve(settings)
         case "gateway":
             from workers.gateway.app import serve
 
             serve(settings)
-
-
-def _report_hardware(settings: Settings) -> None:
-    from providers.local import hardware
-    from workers import training_hosts
-    from workers.db import Database
-
-    db = Database(settings.database)
-    training_hosts.report(db, hardware.look())
-    db.dispose()
 
 
 def _serve(settings: Settings) -> None:

@@ -298,3 +298,8 @@ def audit(session: Session, actor: Actor, verb: str, row: Dataset, detail: Mappi
             detail=dict(detail or {}),
         )
     )
+
+
+def is_prose(dataset: Dataset) -> bool:
+    """Whether it is a document that somebody wrote to be read; text in JSON lines or a table was made to be learnt."""
+    return dataset.format == "text" and dataset.report.get("layout") == "text"

@@ -20,7 +20,7 @@ from bot.blocks.elements import (
 )
 from bot.blocks.findings import counted
 from workers.dataset_cards import fixes
-from workers.datasets import FEW_EXAMPLES
+from workers.datasets import FEW_EXAMPLES, is_prose
 from workers.plans import cost
 from workers.plans.billing import Offer
 from workers.tables import Dataset, DatasetRole, Upload, UploadStatus
@@ -109,11 +109,6 @@ def draw_version(
     return Drawn(text=text, blocks=fitting(blocks, LEFT_OUT))
 
 
-def _is_prose(dataset: Dataset) -> bool:
-    """Whether it is a document that somebody wrote to be read; text in JSON lines or a table was made to be learnt."""
-    return dataset.format == "text" and dataset.report.get("layout") == "text"
-
-
 def _is_ready(dataset: Dataset) -> bool:
     return dataset.trainable and dataset.deleted_at is None
 
@@ -131,9 +126,9 @@ def _title(files: Sequence[Shown], ready: Sequence[Dataset], ranked: Ranked) -> 
     if any(upload.status in {UploadStatus.RECEIVED, UploadStatus.STORED} for upload, _ in files):
         return "⏳ Checking"
     if len(ready) == len(files):
-        if all(_is_prose(one) for one in ready):
+        if all(is_prose(one) for one in ready):
             return "📄 A text, not questions with answers" if len(files) == 1 else f"📄 {len(files)} texts"
-        starts = all(_starts_here(one, ranked) and not _is_prose(one) for one in ready if _is_to_learn(one))
+        starts = all(_starts_here(one, ranked) and not is_prose(one) for one in ready if _is_to_learn(one))
         state = "ready to train" if starts else "without errors"
         return f"✅ {state.capitalize()}" if len(files) == 1 else f"✅ {len(files)} files, {state}"
     if not ready:
@@ -150,7 +145,7 @@ def _checked(dataset: Dataset, ranked: Ranked, *, several: bool, held_out: bool,
     starts_here = _starts_here(dataset, ranked)
     lines = [_what(dataset), _verdict(dataset, starts=starts_here)]
     blocks = [section("\n".join(lines))]
-    prose = _is_ready(dataset) and _is_prose(dataset)
+    prose = _is_ready(dataset) and is_prose(dataset)
     if prose:
         blocks.append(section(PROSE))
     found = findings.summary(report, most=3 if several else findings.MOST_KINDS)
@@ -208,7 +203,7 @@ def _verdict(dataset: Dataset, *, starts: bool) -> str:
         said = counted(errors, "error") if errors else "there is no example in it"
         return f"❌ *Not trainable yet*: {said}. {mend}; nothing was trained on it."
     reason = f" ({escape.mrkdwn(dataset.role_reason, 80)})" if dataset.role_reason else ""
-    if _is_prose(dataset):
+    if is_prose(dataset):
         role = "" if dataset.role is DatasetRole.TRAIN else f" {ROLES[dataset.role].capitalize()}{reason}."
         return f"📄 *A text, not questions with answers*: {GOES_ON}.{role}"
     kinds = len(report.get("counts") or {})
@@ -227,7 +222,7 @@ def _buttons(dataset: Dataset, *, few: bool, starts: bool, elsewhere: bool) -> B
     made = []
     if guessed and not elsewhere:
         made.append(button("Choose columns", "choose_columns", number, style="primary"))
-    elif starts and not _is_prose(dataset):
+    elif starts and not is_prose(dataset):
         made.append(button("Start fine-tuning", "start_from_report", number, style="primary"))
     if few and not elsewhere:
         made.append(button("Attach a test file", "attach_test", number))
@@ -239,7 +234,7 @@ def _buttons(dataset: Dataset, *, few: bool, starts: bool, elsewhere: bool) -> B
         made.append(button("Show differences", "show_changes", number))
     if not guessed and dataset.examples:
         made.append(button("Download converted", "convert_dataset", number))
-    if starts and _is_prose(dataset):
+    if starts and is_prose(dataset):
         made.append(button("Train on the text itself", "start_from_report", number))
     return actions(*made, overflow("dataset_menu", menu(dataset, elsewhere=elsewhere)))
 
@@ -310,7 +305,7 @@ def _name(dataset: Dataset) -> str:
 def _mark(dataset: Dataset, ranked: Ranked) -> str:
     if dataset.report.get("guessed"):
         return "❓"
-    if dataset.trainable and _is_prose(dataset):
+    if dataset.trainable and is_prose(dataset):
         return "📄 A text, not questions with answers:"
     if dataset.trainable:
         return "✅ Ready to train:" if _starts_here(dataset, ranked) else "✅ Without errors:"

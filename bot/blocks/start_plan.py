@@ -14,13 +14,13 @@ from providers.retirements import Notice
 from workers.hosting.possible import NOT_HOSTED
 from workers.plans.billing import Count, about
 from workers.plans.choices import Choices, TestOn
-from workers.plans.cost import Estimate, Offer
+from workers.plans.cost import Estimate, Offer, at_once
 from workers.plans.offered import METHODS, Option
 from workers.runs.leaks import Leaks
 from workers.tables import Dataset
 
 TUNINGS = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA"}
-SAID = frozenset({"epochs", "batch_size", "lora_r", "tuning"})
+SAID = frozenset({"epochs", "batch_size", "gradient_accumulation", "lora_r", "tuning"})
 """The settings that the plan names elsewhere."""
 TRY_ANYWAY = "try_anyway"
 MUST_AGREE = "Tick the box to ask the vendor all the same, or go back and choose another model or place."
@@ -174,10 +174,12 @@ def _short(value: Any) -> str:
 
 
 def _steps(choices: Choices, estimate: Estimate) -> str:
-    batch = choices.number("batch_size")
-    if not estimate.steps or not batch:
-        about = "about " if estimate.epochs_by_vendor else ""
+    batch = at_once(choices)
+    about = "about " if estimate.epochs_by_vendor else ""
+    if not batch:
         return f"{about}{estimate.epochs} epochs; the provider chooses how many examples a step has"
+    if not estimate.steps:
+        return f"{about}{estimate.epochs} epochs; examples are joined first, so how many steps there are shows then"
     return (
         f"{estimate.steps:,}, of one example each" if batch == 1 else f"{estimate.steps:,}, of {batch:g} examples each"
     )

@@ -1,8 +1,10 @@
 """Files that belong to runs: job files to begin with, a run's plan as one, its model's card and figures."""
 
 import re
+from collections.abc import Callable, Mapping
 
 from slack_bolt import Ack, App, BoltContext
+from sqlmodel import Session
 
 from bot.blocks import job_file, words
 from bot.listeners import start
@@ -11,6 +13,16 @@ from bot.middleware import Desk, after_ack, tell
 from workers import job_files
 from workers.rights import Verb, require
 from workers.runs import lifecycle, model_card
+from workers.tables import Run
+
+TAKEN_ALONG: Mapping[str, tuple[Callable[[Session, Run], None], str]] = {
+    "run_job_file": (job_files.ask_for, "📋 The job file is in the run's thread."),
+    "run_model_card": (
+        model_card.ask_for,
+        "📋 The model's card and the figures of its training are in the run's thread.",
+    ),
+}
+"""Buttons that bring files into a run's thread: what each asks for, and what is said."""
 
 
 def register(app: App, desk: Desk) -> None:
@@ -30,23 +42,13 @@ def register(app: App, desk: Desk) -> None:
                     choices = job_files.choices(session, actor, number(body), provider)
                 start.open_if_alive(desk, actor, body["trigger_id"], choices.dataset_id, choices=choices)
 
-    @app.action("run_job_file")
-    def as_file(ack: Ack, body: Body, context: BoltContext) -> None:
+    @app.action(re.compile(f"^({'|'.join(TAKEN_ALONG)})$"))
+    def take_along(ack: Ack, body: Body, context: BoltContext) -> None:
         actor = desk.people.actor(context)
+        want, said = TAKEN_ALONG[str(body["actions"][0]["action_id"])]
         with desk.context.db.write() as session:
             arrived(session, actor, body)
-            job_files.ask_for(session, lifecycle.find(session, actor, number(body)))
+            want(session, lifecycle.find(session, actor, number(body)))
         ack()
         with after_ack(desk, body, context):
-            tell(desk.client, context, words.note("📋 The job file is in the run's thread."), thread_ts=thread(body))
-
-    @app.action("run_model_card")
-    def as_card(ack: Ack, body: Body, context: BoltContext) -> None:
-        actor = desk.people.actor(context)
-        with desk.context.db.write() as session:
-            arrived(session, actor, body)
-            model_card.ask_for(session, lifecycle.find(session, actor, number(body)))
-        ack()
-        with after_ack(desk, body, context):
-            said = words.note("📋 The model's card and the figures of its training are in the run's thread.")
-            tell(desk.client, context, said, thread_ts=thread(body))
+            tell(desk.client, context, words.note(said), thread_ts=thread(body))

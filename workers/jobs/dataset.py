@@ -208,6 +208,7 @@ def _guess_roles(session: Session, upload: Upload) -> None:
             session.add(row)
         else:
             found.append(row)
+    found = [row for row in found if not datasets.is_prose(row)] or found  # a document beside data is no test of it
     guesses = roles.guess([(row.name, row.examples) for row in found]) if found else []
     pairs = list(zip(found, guesses, strict=True))
     if not any(guess.reason.startswith("named") for row, guess in pairs if not row.trainable):

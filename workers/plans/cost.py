@@ -101,7 +101,7 @@ def estimate(
     bill = billing.bill(report, choices.provider, choices.base_model)
     per_epoch = round(bill.tokens * examples / max(1, dataset.examples))
     epochs = round(choices.number("epochs") or 0) or tokens.default_epochs(examples)
-    batch = choices.number("batch_size")
+    batch = at_once(choices)
     learnt = methods.learnt(dataset, choices.method, examples)
     own = per_epoch * epochs
     short_runs = FOLDS if choices.cross_checked and share == 1.0 else 0
@@ -145,8 +145,16 @@ def estimate(
     )
 
 
+def at_once(choices: Choices) -> float | None:
+    """How many examples a step has; None where that is chosen elsewhere."""
+    batch = choices.number("batch_size")
+    return batch * (choices.number("gradient_accumulation") or 1) if batch else None
+
+
 def _joined(choices: Choices) -> bool:
     """Whether a step is of examples that are joined first: how many steps there are is known when it has begun."""
+    if choices.knob("packing") == "packed":
+        return True
     return choices.provider in CAPABILITIES and choices.method in CAPABILITIES[choices.provider].joins_examples
 
 

@@ -189,7 +189,8 @@ def _first_knobs(settings: Settings, provider: str, dataset: Dataset) -> dict[st
 
 
 def _choose(usable: list[Dataset], actor: Actor) -> Dataset | None:
-    to_learn_from = [row for row in usable if row.role is DatasetRole.TRAIN] or usable
+    made_for_it = [row for row in usable if not datasets.is_prose(row)] or usable
+    to_learn_from = [row for row in made_for_it if row.role is DatasetRole.TRAIN] or made_for_it
     own = [row for row in to_learn_from if row.creator_id == actor.user_id]
     return next(iter(own or to_learn_from), None)
 

@@ -29,10 +29,10 @@ class Best(_Callback):  # type: ignore[misc]
         self._by_reward = False
         self._loss, self._step, self._waited = math.inf, 0, 0
         if resume_from is not None and (resume_from / NOTES).is_file():
-            for name in (WEIGHTS, NOTES):
-                shutil.copyfile(resume_from / name, folder.path / name)
+            _copy(resume_from, folder.path)
             known = json.loads((folder.path / NOTES).read_text())
             self._loss, self._step, self._waited = known["loss"], known["step"], known["waited"]
+            self._by_reward = known["by_reward"]
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Look at an epoch's end, before the checkpoint of the same step is written: it must know of the look."""
@@ -72,10 +72,7 @@ class Best(_Callback):  # type: ignore[misc]
 
     def on_save(self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any) -> None:
         """Let the checkpoint have it too, before it is called complete."""
-        target = self._folder.checkpoints_folder / f"checkpoint-{state.global_step}"
-        for name in (WEIGHTS, NOTES):
-            if (self._folder.path / name).is_file():
-                shutil.copyfile(self._folder.path / name, target / name)
+        _copy(self._folder.path, self._folder.checkpoints_folder / f"checkpoint-{state.global_step}")
 
     def take(self, model: Any, step: int) -> None:
         """Give the model its best weights back, if it has gone on after them."""
@@ -99,11 +96,18 @@ class Best(_Callback):  # type: ignore[misc]
         partial.replace(self._folder.path / WEIGHTS)
 
     def _note(self) -> None:
-        known = {"loss": self._loss, "step": self._step, "waited": self._waited}
+        known = {"loss": self._loss, "step": self._step, "waited": self._waited, "by_reward": self._by_reward}
         (self._folder.path / NOTES).write_text(json.dumps(known))
 
     def _tell(self, words: str) -> None:
         self._folder.append(ProviderEvent(f"best-{self._step}-{self._waited}", time.time(), "info", words))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """There are notes without weights where no look has been a number yet."""
+    for name in (WEIGHTS, NOTES):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
 
 
 def _lowest(loss: float) -> str:

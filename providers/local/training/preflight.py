@@ -16,8 +16,8 @@ LONG = 60
 """Trainings of fewer steps are their own test."""
 STEPS = 20
 _SMALLEST_FALL = 0.999
-_AIM = 1e-3
-"""A step size at which any model learns one batch by heart."""
+_RATE, _RATE_OF_ALL = 1e-3, 1e-4
+"""Learning rates at which an adapter, and all weights, learn one batch by heart."""
 _MOST_TOKENS = 64
 _MOST_ROWS = 2
 _BY_HEART = 0.1
@@ -62,7 +62,8 @@ def _learn_by_heart(trainer: Any, examples: Sequence[dict[str, Any]]) -> list[fl
 
     model = trainer.model
     model.train()
-    optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=_AIM)
+    rate = _RATE if trainer.is_adapted else _RATE_OF_ALL
+    optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=rate)
     losses = []
     for _ in range(STEPS):
         batch = trainer._prepare_inputs(trainer.data_collator([dict(one) for one in examples]))  # noqa: SLF001

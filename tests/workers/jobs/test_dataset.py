@@ -11,8 +11,10 @@ from workers.dataprep.formats import ColumnMapping
 from workers.errors import UserError
 from workers.jobs import dataset as dataset_jobs
 from workers.jobs import runner
+from workers.plans import proposal
 from workers.rights import Actor
 from workers.run_status import RunStatus
+from workers.settings import Settings
 from workers.tables import Announcement, Dataset, DatasetRole, Run, Task, TaskStatus, Upload, UploadStatus
 
 GOOD = [
@@ -280,3 +282,15 @@ def test_a_check_that_ends_after_a_deletion_puts_nothing_back(
     assert next(one for one in rows(db, Task) if one.id == again.id).status is TaskStatus.DONE
     assert carry("delete_dataset", 1).status is TaskStatus.DONE
     assert not context.storage.exists(f"uploads/{uploaded}/file")
+
+
+def test_a_document_beside_data_is_neither_learnt_from_nor_a_test(db, upload, carry):
+    text = "\n\n".join(f"Paragraph {number} of a long story that somebody wrote." for number in range(40)).encode()
+    for content, name in ((text, "README.md"), (jsonl(GOOD), "faq.jsonl")):
+        assert carry("check_dataset", upload(content, name)).status is TaskStatus.DONE
+    document, data = rows(db, Dataset)
+    assert document.examples > data.examples
+    assert (data.role, data.role_reason) == (DatasetRole.TRAIN, "the only file")
+    with db.read() as session:
+        actor = Actor(team_id="T1", user_id="U1", channel_id="C1")
+        assert proposal.propose(session, Settings(), actor).choices.dataset_id == data.id

@@ -497,3 +497,21 @@ def test_what_moves_to_another_provider_and_what_does_not():
     assert (dict(back.knobs), dict(back.options)) == ({"batch_size": 9}, {})
     assert back.knob_problems() == {}
     assert here.moved_to("local", "other").knobs == here.knobs
+
+
+@pytest.mark.parametrize(
+    ("knobs", "steps", "words"),
+    [
+        ({"batch_size": 4}, 30, "30, of 4 examples each"),
+        ({"batch_size": 1, "gradient_accumulation": 8}, 15, "15, of 8 examples each"),
+        ({"batch_size": 1, "packing": "packed"}, 0, "joined first"),
+        ({"batch_size": "auto"}, 0, "chooses how many examples a step has"),
+    ],
+)
+def test_steps_are_counted_as_the_trainer_takes_them(db, knobs, steps, words):
+    with db.write() as session:
+        train = add(session, examples=40)
+        choices = Choices(dataset_id=train, base_model="m", test_on=TestOn.NOTHING, knobs={"epochs": 3, **knobs})
+        found = cost.estimate(session, SETTINGS, choices)
+    assert found.steps == steps
+    assert words in start_plan._steps(choices, found)

@@ -47,6 +47,11 @@ class LearningTrainer(_Trainer):  # type: ignore[misc]
         self._done: list[dict[str, Any]] = []
         """The batches of this step whose gradients are there already."""
 
+    @property
+    def is_adapted(self) -> bool:
+        """Whether an adapter is trained, not all weights."""
+        return hasattr(self.model, "peft_config")
+
     def compute_loss(
         self,
         model: Any,

@@ -13,27 +13,15 @@ from trl.trainer.dpo_config import DPOConfig
 from providers.local.training.methods import likelihoods
 from providers.local.training.methods.base import Kit, Learnable
 from providers.local.training.methods.pairs import read
+from providers.local.training.methods.tokenised import Tokenised
 
 __all__ = ["PairTrainer", "pair_trainer", "read", "scores", "trainer"]
 
 _Trainer: Any = dpo_trainer.DPOTrainer
 
 
-class PairTrainer(_Trainer):  # type: ignore[misc]
-    """TRL's trainer for pairs that are tokenised already. `count` is told how many tokens each batch has."""
-
-    def __init__(self, *args: Any, kit: Kit, **kwargs: Any) -> None:
-        self._count = kit.count
-        super().__init__(*args, **kwargs)
-
-    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
-        return dataset
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """TRL's, counted."""
-        if model.training:
-            self._count(int(inputs["attention_mask"].sum()))
-        return super().compute_loss(model, inputs, *args, **kwargs)
+class PairTrainer(Tokenised, _Trainer):  # type: ignore[misc]
+    """TRL's trainer for pairs that are tokenised already."""
 
 
 def trainer(kit: Kit) -> Any:

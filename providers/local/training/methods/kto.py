@@ -18,6 +18,7 @@ from providers.local.training.knobs import Knobs
 from providers.local.training.methods import likelihoods
 from providers.local.training.methods.base import Kit, Learnable, Reading
 from providers.local.training.methods.conversations import answered, check_ends, check_left, messages_of, records
+from providers.local.training.methods.tokenised import Tokenised
 
 _LEAST_BATCH = 2
 _BALANCED = 4 / 3
@@ -80,21 +81,8 @@ def _balance(labels: Sequence[bool], knobs: Knobs) -> list[str]:
     return [f"{words} set the weight of {lacking} to {weight:.2g} to even it out."]
 
 
-class LabelTrainer(_Trainer):  # type: ignore[misc]
-    """TRL's trainer for answers that are tokenised already. `count` is told how many tokens each batch has."""
-
-    def __init__(self, *args: Any, kit: Kit, **kwargs: Any) -> None:
-        self._count = kit.count
-        super().__init__(*args, **kwargs)
-
-    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
-        return dataset
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """TRL's, counted."""
-        if model.training:
-            self._count(int(inputs["attention_mask"].sum()))
-        return super().compute_loss(model, inputs, *args, **kwargs)
+class LabelTrainer(Tokenised, _Trainer):  # type: ignore[misc]
+    """TRL's trainer for answers that are tokenised already."""
 
 
 def trainer(kit: Kit) -> Any:

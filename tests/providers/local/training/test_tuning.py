@@ -1,6 +1,7 @@
 """Every way of tuning really trains, is saved, and answers otherwise than its base."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from providers.base import ProviderJobStatus
 from providers.errors import InvalidRequest
 from providers.local.training import precision, recipe, weights
+from providers.local.training.best import NOTES, WEIGHTS, Best
 from providers.local.training.control import Control
 from providers.local.training.knobs import Knobs
 from providers.local.training.run_folder import Reporter, RunFolder
@@ -146,3 +148,14 @@ def test_stopping_early_with_nothing_watched_is_said(toy_request, tmp_path):
     recipe.train(folder, tmp_path / "cache", reporter, Control(reporter))
     assert folder.read_status().status is ProviderJobStatus.SUCCEEDED
     assert any("watched while training" in one.message for one in folder.news().events)
+
+
+def test_looks_that_were_no_number_leave_notes_alone_and_a_restart_reads_them(tmp_path):
+    folder, there = RunFolder(tmp_path / "run"), tmp_path / "checkpoint"
+    folder.path.mkdir()
+    there.mkdir()
+    notes = {"loss": math.inf, "step": 0, "waited": 2, "by_reward": False}
+    (there / NOTES).write_text(json.dumps(notes))
+    known = Best(folder, 3, there)
+    assert (known._waited, known._step) == (2, 0)
+    assert not (folder.path / WEIGHTS).exists()
